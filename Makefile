@@ -1,0 +1,82 @@
+# Everything is done by a target of this file; "make help" lists them. What a target needs it gets: tools and state go under
+# .local and nowhere else, but for PostgreSQL, which comes from the system's package manager where there is none.
+
+.DEFAULT_GOAL := help
+.PHONY: help run token test race faults lint fmt sam moto build clean reset setup
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := .local/tools/golangci-lint-$(GOLANGCI_VERSION)
+
+# A word for the shell, whatever is in it.
+quote = '$(subst ','\'',$1)'
+
+# What "make run" hands on: make run PORT=9000 BACKUP_SCHEDULE='rate(5 minutes)'.
+UP := $(if $(PORT),-api-port=$(PORT)) $(if $(AWS_PORT),-aws-port=$(AWS_PORT)) $(if $(ISSUER_PORT),-issuer-port=$(ISSUER_PORT)) \
+	$(if $(POSTGRES_PORT),-postgres-port=$(POSTGRES_PORT)) \
+	$(if $(BACKUP_SCHEDULE),-param='BackupSchedule=$(BACKUP_SCHEDULE)') $(if $(BACKUP_TIME_ZONE),-param='BackupTimeZone=$(BACKUP_TIME_ZONE)') \
+	$(if $(CRON_KEY_GRACE_MINUTES),-param='CronKeyGraceMinutes=$(CRON_KEY_GRACE_MINUTES)')
+
+# Many have DATABASE_URL in their environment, for something else: only what is said to make itself is meant.
+ifeq ($(origin DATABASE_URL),command line)
+# value: a password may have a $, which is not make's.
+UP += -database-url=$(call quote,$(value DATABASE_URL))
+else ifeq ($(origin DATABASE_URL),environment)
+NOTE := echo "DATABASE_URL of the environment is not used: make run DATABASE_URL=... uses it."
+endif
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make run takes PORT, AWS_PORT, ISSUER_PORT, POSTGRES_PORT, DATABASE_URL=postgres://user:password@host:port/name (your own"
+	@echo "  database instead of the demo), BACKUP_SCHEDULE='cron(0 2 * * ? *)', BACKUP_TIME_ZONE, CRON_KEY_GRACE_MINUTES."
+	@echo "  make test takes TESTFLAGS='-run Name -v'."
+
+run: setup ## Start everything on this machine, until Ctrl-C
+	@$(NOTE)
+	@exec infra/up.sh $(UP)
+
+token: ## Print a bearer token for scripts: make token ROLE=super-admin (or operator, auditor)
+	@cd infra/local && go build -o ../../.local/tools/local . && cd ../.. && .local/tools/local token -role $(call quote,$(value ROLE))
+
+test: setup ## Run all tests, on a real PostgreSQL, the S3 protocol and the real binaries
+	@go run -C infra/local ./testservices -- "$(CURDIR)/infra/test.sh" $(TESTFLAGS)
+
+race: setup ## Run the tests of what is concurrent under the race detector
+	@go run -C infra/local ./testservices -- "$(CURDIR)/infra/race.sh"
+
+faults: setup ## Kill workers in the middle of their jobs and wait as long as operators would (over a minute)
+	@cd infra/local && E2E_REAL_TIMES=1 go test -count=1 -parallel 8 -run '^TestKill' -v ./e2e
+
+lint: $(GOLANGCI) ## Check format, vet, and the rules of .golangci.yml, in both modules
+	@infra/lint.sh $(GOLANGCI)
+
+fmt: $(GOLANGCI) ## Format the Go sources, in both modules
+	@$(GOLANGCI) fmt ./... && cd infra/local && ../../$(GOLANGCI) fmt ./...
+
+sam: ## Check template.yaml by sam validate, cfn-lint and sam build (from PyPI)
+	@infra/sam/check.sh
+
+moto: ## Run the conformance suite of the AWS protocols against moto too (from PyPI)
+	@infra/local/moto.sh
+
+build: ## Compile the functions for Lambda (linux/arm64) into .local/build
+	@for f in api worker schedule janitor; do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -tags lambda.norpc -ldflags '-s -w' -o .local/build/$$f/bootstrap ./functions/$$f || exit 1; \
+		echo ".local/build/$$f/bootstrap"; \
+	done
+
+clean: ## Delete what can be made again: tools and binaries under .local
+	@infra/delete.sh tools bin build sam sam-build moto ci
+
+reset: ## Delete the local stack's state under .local: its databases, buckets, queues, keys
+	@infra/delete.sh postgres aws issuer tmp
+
+setup:
+	@infra/local/setup.sh
+
+# The version is in the name, so that another version is another file.
+$(GOLANGCI):
+	@echo "building golangci-lint $(GOLANGCI_VERSION) (once, some two minutes)"
+	@mkdir -p .local/tools
+	@GOBIN="$(CURDIR)/.local/tools" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv .local/tools/golangci-lint $@

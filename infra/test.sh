@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs the tests of both modules; "make test" calls it with the services running. Arguments go to go test.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+code=0
+go test "$@" ./... || code=$?
+# The tests of the module that runs the product on one machine, end to end among them.
+# Its tests wait for jobs most of the time, so more of them run at once than there are processors.
+(cd infra/local && go test -parallel 8 "$@" ./...) || code=$?
+exit "$code"

@@ -1,0 +1,194 @@
+package backup
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Records is the set of records of one kind. Every write carries a nonce of its own: a write whose answer was lost is
+// found to have succeeded by reading the record again, and is never repeated blindly.
+type Records[T any] interface {
+	// Create writes a record that must not be there yet, else ErrExists. Our own write whose answer was lost is a success.
+	Create(ctx context.Context, database, id string, v T) error
+	// Get reads a record, or ErrNotFound. ErrUnreadable where it is in a form that is not known.
+	Get(ctx context.Context, database, id string) (T, error)
+	// Update reads the record, lets change alter it, and writes it only if nobody else wrote meanwhile; else it begins
+	// again, so change may run several times. An error of change ends it and comes back as it is. ErrNotFound if none.
+	Update(ctx context.Context, database, id string, change func(*T) error) (T, error)
+	// List returns up to limit records, newest first, those older than the one named by after ("" begins at the newest),
+	// and the cursor to go on with, "" at the end. Its cost does not depend on how many records there are. A page can be
+	// shorter than limit before the end, as a record may be deleted meanwhile. ErrBadCursor for an after that is no cursor.
+	// A record that can't be read is left out; the error is ErrUnreadable then, and items and next are good nevertheless.
+	List(ctx context.Context, database, after string, limit int) (items []T, next string, err error)
+	// Delete removes a record; one that is not there is no error.
+	Delete(ctx context.Context, database, id string) error
+}
+
+// ActivityLog is append-only.
+type ActivityLog interface {
+	// Append writes an entry under its id; one that is there already is left as it is and is no error, so that a repeated
+	// step with a derived id is logged once.
+	Append(ctx context.Context, e Entry) error
+	// List is as Records.List, over all databases.
+	List(ctx context.Context, after string, limit int) (items []Entry, next string, err error)
+}
+
+// JobKind is the kind of a job.
+type JobKind string
+
+// The kinds of jobs.
+const (
+	BackupJob  JobKind = "backup"
+	RestoreJob JobKind = "restore"
+)
+
+// OpenJob names a job that has not ended.
+type OpenJob struct {
+	Database string
+	Kind     JobKind
+	ID       string
+	Marked   time.Time // when the marker was written, by S3's clock
+}
+
+// OpenJobs are the markers of jobs that have not ended. A marker is written before its job's record and removed after
+// the record has ended, so it may stand without a record for a moment, and a job that has not ended always has one.
+type OpenJobs interface {
+	Mark(ctx context.Context, j OpenJob) error
+	Clear(ctx context.Context, j OpenJob) error
+	// List returns the open jobs of a database, oldest first; of all databases where database is "".
+	List(ctx context.Context, database string) ([]OpenJob, error)
+}
+
+// Holder is what a lock says: who holds it, for which job, and how far that is.
+type Holder struct {
+	Worker   string    `json:"worker"` // "" when released
+	Kind     JobKind   `json:"kind,omitempty"`
+	Job      string    `json:"job,omitempty"`
+	Attempt  int       `json:"attempt,omitempty"`
+	Progress *Progress `json:"progress,omitempty"`
+	Beat     int64     `json:"beat"` // counts up
+	At       time.Time `json:"-"`    // when it was written, by S3's clock; filled in by Locks.Read
+}
+
+// Locks are the locks of databases: one each, for every kind of job.
+type Locks interface {
+	// Acquire takes a database's lock for worker, also from a holder that stopped beating. ErrBusy when it is held.
+	Acquire(ctx context.Context, database, worker string) (Lease, error)
+	// Read returns the lock as it stands and whether it is live: held, and its last beat is young enough. A lock that was
+	// never taken is the zero Holder.
+	Read(ctx context.Context, database string) (h Holder, live bool, err error)
+}
+
+// Lease is a lock that is held. It is safe for concurrent use.
+type Lease interface {
+	// Beat confirms that the lease is still held and writes what the holder is at. ErrLeaseLost when it is not.
+	Beat(ctx context.Context, h Holder) error
+	// Release gives the lock up. A lease that was lost is left to its new holder, without error.
+	Release(ctx context.Context) error
+}
+
+// Files are the dump files in S3.
+type Files interface {
+	// Create begins an object of unknown size. Nothing can be read under key until Commit.
+	Create(ctx context.Context, key string) (FileWriter, error)
+	// Open streams an object's given version from its beginning. A connection that breaks is taken up again by range.
+	// ErrNotFound if there is none.
+	Open(ctx context.Context, key, versionID string) (io.ReadCloser, error)
+	// AbortUploads ends unfinished uploads of keys that begin with prefix: those of a worker that is gone.
+	AbortUploads(ctx context.Context, prefix string) error
+	// Delete removes one version of an object; one that is not there is no error.
+	Delete(ctx context.Context, key, versionID string) error
+	// PresignDownload returns a link to a version, which the browser saves as filename. It works without any header and
+	// ends at expires.
+	PresignDownload(ctx context.Context, key, versionID, filename string, lifetime time.Duration) (url string, expires time.Time, err error)
+}
+
+// FileWriter writes an object. Its errors stick: after a failed Write, Commit fails too.
+type FileWriter interface {
+	io.Writer
+	// Commit ends the object and returns what S3 holds, after S3 has confirmed size and whole-object checksum.
+	// On error nothing is left under the key.
+	Commit(ctx context.Context) (Stored, error)
+	// Abort gives the object up and leaves nothing behind. It works when the context that Create was given has ended, and
+	// does nothing after Commit.
+	Abort(ctx context.Context) error
+}
+
+// Databases is the registry of targets.
+type Databases interface {
+	// List returns the registered databases in the order of their names. Registrations that make no sense are left out; the error
+	// is an *UnusableError then, and the list is good nevertheless: one mistake must not stop the backups of all others, and a
+	// database that people believe to be backed up must not be missing without a word.
+	List(ctx context.Context) ([]Database, error)
+	// Get returns one, or ErrNotFound. An *Error where its registration makes no sense.
+	Get(ctx context.Context, name string) (Database, error)
+	// Target reads a database's secret. An *Error with CodeBadSecret where it can't be used.
+	Target(ctx context.Context, name string) (Target, error)
+}
+
+// Claim is what an Idempotency-Key stands for.
+type Claim struct {
+	ID       string `json:"id"`       // of the record that the key's first call made
+	BodyHash string `json:"bodyHash"` // of that call's body: the key with another body is a mistake of the caller
+}
+
+// IdempotencyKeys remember the Idempotency-Key of calls that create something.
+type IdempotencyKeys interface {
+	// Claim stores c for a key, once. It returns what is stored: c and true for the first call, the first call's claim
+	// and false for any later one. hash stands for the key and its caller: lower-case hex, 16 to 128 digits.
+	Claim(ctx context.Context, database, hash string, c Claim) (stored Claim, first bool, err error)
+}
+
+// Doorbell wakes a worker for a database. It carries nothing else: what to do stands in the records.
+type Doorbell interface {
+	Ring(ctx context.Context, database string) error
+}
+
+// Attempt is one worker's try at a job. Sessions, staged databases and throw-away logins are named after it, so that
+// whoever comes later can tell whose they are.
+type Attempt struct {
+	Job    string
+	Number int
+}
+
+// Engine works on one kind of database server. Its errors are *Error where an operator can understand them.
+// Every session it opens has an application name that begins with "backup-restore " and the attempt.
+type Engine interface {
+	// Dump writes a complete dump of the database as SQL text to w and says what it held, counted from the text itself.
+	// A nil error means that the dump program ended well and the end mark was seen. An error of w comes back in the chain.
+	Dump(ctx context.Context, t Target, a Attempt, w io.Writer, report func(Progress)) (Dumped, error)
+	// Recover clears what other attempts at a.Job left on the server: sessions, staged databases, throw-away logins. It
+	// does not touch a kept database. switched is not nil where one of them had switched already.
+	Recover(ctx context.Context, t Target, a Attempt) (switched *Switched, err error)
+	// Stage checks that a restore can go through and makes an empty database beside the live one.
+	Stage(ctx context.Context, t Target, a Attempt) (Staged, error)
+}
+
+// Staged is a copy that is being built beside the live database. Its methods are called in their order here, by one
+// goroutine. Until Switch has returned without error the live database is as it was; an error of Switch leaves it so too.
+type Staged interface {
+	// Loader says which login loads.
+	Loader() Loader
+	// Load runs the SQL text of r, to its end.
+	Load(ctx context.Context, r io.Reader, report func(Progress)) (Loaded, error)
+	// Verify counts every table and compares with want: all must be there, with these rows, and no other that has rows.
+	Verify(ctx context.Context, want []TableRows, report func(Progress)) error
+	// Compare counts the rows of each table live and staged, in the order of their names.
+	Compare(ctx context.Context, report func(Progress)) ([]TableChange, error)
+	// Switch hands the copy over to the owner of live and exchanges the two. confirm is called right before the exchange;
+	// its error stops it.
+	Switch(ctx context.Context, confirm func(context.Context) error) (Switched, error)
+	// ByHand is SQL for what Switch can't carry over from live, known after Stage.
+	ByHand() []string
+	// Discard drops the copy and whatever was made for it. It does nothing to a copy that was switched in, but closes
+	// its connections. It works when the other calls' context has ended.
+	Discard(ctx context.Context) error
+}
+
+// Loaded is what was run.
+type Loaded struct {
+	Statements int64
+	Tables     []TableRows // rows as the server confirmed them
+	Skipped    []Skipped
+}

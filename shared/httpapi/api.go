@@ -1,0 +1,270 @@
+// Package httpapi is the HTTP API: its routes, what each needs, and what it answers. It is an ordinary http.Handler;
+// package gateway puts it behind API Gateway.
+//
+// [New] takes the ports that it works on. The OpenAPI document is generated from the Go types of the requests and answers
+// in this package, and so is the page at /docs. Who a caller is comes from access.Claims of the request's context: whatever
+// stands in front has checked the token.
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/backup-restore/backup-restore/shared/access"
+	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/cronkey"
+)
+
+// Databases is the part of backup.Databases that is used here: the content of secrets is none of the API's business.
+type Databases interface {
+	List(ctx context.Context) ([]backup.Database, error)
+	Get(ctx context.Context, name string) (backup.Database, error)
+}
+
+// Locks is the part of backup.Locks that is used here.
+type Locks interface {
+	Read(ctx context.Context, database string) (h backup.Holder, live bool, err error)
+}
+
+// Files is the part of backup.Files that is used here.
+type Files interface {
+	Delete(ctx context.Context, key, versionID string) error
+	PresignDownload(ctx context.Context, key, versionID, filename string, lifetime time.Duration) (url string, expires time.Time, err error)
+}
+
+// Desk starts jobs. Both calls return the job of that id as it stands where there is one already; id "" is a new one.
+type Desk interface {
+	StartBackup(ctx context.Context, database backup.Database, id string, by backup.Actor) (backup.Backup, error)
+	StartRestore(ctx context.Context, b backup.Backup, id string, dryRun bool, by backup.Actor) (backup.Restore, error)
+}
+
+// Periodic starts the backups of many databases (all where names is empty), each once in a minute.
+type Periodic interface {
+	Start(ctx context.Context, source string, names []string, at time.Time, by backup.Actor) ([]backup.Backup, error)
+}
+
+// CronKey is the cron key's store.
+type CronKey interface {
+	Masked(ctx context.Context) (cronkey.Masked, error)
+	Reveal(ctx context.Context) (cronkey.Key, error)
+	Regenerate(ctx context.Context, by backup.Actor) (cronkey.Key, error)
+	Check(ctx context.Context, key string) (bool, error)
+}
+
+// Options are what the API works on. All are needed but Now.
+type Options struct {
+	Databases Databases
+	Backups   backup.Records[backup.Backup]
+	Restores  backup.Records[backup.Restore]
+	Activity  backup.ActivityLog
+	Open      backup.OpenJobs
+	Locks     Locks
+	Files     Files
+	Keys      backup.IdempotencyKeys
+	Desk      Desk
+	Periodic  Periodic
+	CronKey   CronKey
+
+	RoleClaim string // the token's claim that lists roles
+	Issuer    string // for /config.json: where the page signs in
+	ClientID  string // for /config.json
+	Version   string // of the build
+	Log       *slog.Logger
+	Now       func() time.Time // nil is time.Now
+}
+
+// API answers requests. It is safe for concurrent use.
+type API struct {
+	Options
+	log    *slog.Logger
+	mux    *http.ServeMux
+	huma   huma.API
+	routes []Route
+	spec   []byte
+}
+
+// Route is one operation of the API.
+type Route struct {
+	Method, Path string
+	// Permission is what a caller needs; "" for any signed-in operator, and for a route that is open.
+	Permission access.Permission
+	// Open routes take no token.
+	Open bool
+}
+
+// New builds the API.
+func New(o Options) (*API, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	a := &API{Options: o, log: o.Log, mux: http.NewServeMux()}
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	a.huma = humago.New(a.mux, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: "Backup & Restore", Version: apiVersion, Description: about},
+			Tags:    tags,
+			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
+				"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "An access token of the identity provider that /config.json names."},
+				"cronKey": {Type: "apiKey", In: "header", Name: cronKeyHeader,
+					Description: "The cron key, which starts backups and can do nothing else."},
+			}},
+		},
+		// "json" is what huma looks up for application/problem+json.
+		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat:                "application/json",
+		Transformers:                 []huma.Transformer{a.finish},
+		RejectUnknownQueryParameters: true,
+	})
+	a.registerAccess()
+	a.registerBackups()
+	a.registerRestores()
+	a.registerCronKey()
+	a.registerActivity()
+	a.registerCron()
+	a.registerHealth()
+	// huma has its own model of errors in the document; ours takes its place.
+	delete(registry.Map(), "ErrorModel")
+	delete(registry.Map(), "ErrorDetail")
+	spec, err := json.MarshalIndent(a.huma.OpenAPI(), "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
+	}
+	a.spec = append(spec, '\n')
+	if err := a.registerPages(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Routes are the operations, in the order of the document, for tests that go through them all.
+func (a *API) Routes() []Route { return a.routes }
+
+// OpenAPI is the document that /openapi.json serves.
+func (a *API) OpenAPI() []byte { return a.spec }
+
+// apiVersion is that of the interface, not of the build.
+const apiVersion = "1.0.0"
+
+const about = "Backs up databases to S3 and restores them. Times are UTC in RFC 3339, sizes are bytes, ids are ULIDs in lower case. " +
+	"Lists are newest first and paged by cursor. Long work answers 202 with the record, which is then polled. " +
+	"Calls that create something take an Idempotency-Key. Every error is a problem of RFC 9457, but for those that API Gateway answers " +
+	"before it asks us (no valid token: 401, no such address: 404, more than 10 MB: 413, too many calls: 429): their body is {\"message\": …}."
+
+var tags = []*huma.Tag{
+	{Name: "Access", Description: "Who am I, what may I do, on which databases."},
+	{Name: "Backups", Description: "A backup is queued, running, created or failed. Only created backups can be downloaded, restored or deleted."},
+	{Name: "Restores", Description: "A restore is built beside the live database and verified. A dry run stops there and reports; a real run then replaces the live database in one step."},
+	{Name: "Cron key", Description: "The secret with which an outside scheduler starts backups."},
+	{Name: "Activity", Description: "Who did what to which, and how it ended."},
+	{Name: "Health", Description: "For load balancers and deployments."},
+}
+
+// route is an operation as it is declared beside its handler.
+type route struct {
+	Route
+	id, tag, summary, text string
+	status                 int   // of success; 0 is 200
+	errors                 []int // beside those that follow from the route itself
+	// permissionWhen are permissions that depend on the request: by what stands in it. The handler checks them.
+	permissionWhen map[string]access.Permission
+	cronKey        bool // takes the cron key instead of a token
+}
+
+// register adds an operation: its place in the document, what it needs, and its handler.
+func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, error)) {
+	op := huma.Operation{
+		OperationID: r.id, Method: r.Method, Path: r.Path, Tags: []string{r.tag}, Summary: r.summary, Description: r.text,
+		DefaultStatus: r.status, MaxBodyBytes: maxBody, Middlewares: huma.Middlewares{a.guard(r.Route)},
+		Extensions: map[string]any{}, Responses: a.errorResponses(r),
+	}
+	switch {
+	case !r.Open:
+		op.Security = []map[string][]string{{"token": {}}}
+	case r.cronKey:
+		op.Security = []map[string][]string{{"cronKey": {}}}
+	}
+	if r.Permission != "" {
+		op.Extensions["x-permission"] = r.Permission
+	}
+	if len(r.permissionWhen) > 0 {
+		op.Extensions["x-permission-when"] = r.permissionWhen
+	}
+	a.routes = append(a.routes, r.Route)
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err == nil {
+			return out, nil
+		}
+		p := problemOf(err)
+		a.logRefusal(ctx, op.OperationID, p, err)
+		return nil, p
+	})
+}
+
+func (a *API) logRefusal(ctx context.Context, operation string, p *Problem, err error) {
+	level := slog.LevelInfo
+	if p.Status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	a.logger(ctx).Log(ctx, level, "request refused", "operation", operation, "code", p.Code, "error", err)
+}
+
+// errorResponses describes the errors of a route.
+func (a *API) errorResponses(r route) map[string]*huma.Response {
+	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	codes := append([]int{http.StatusInternalServerError, http.StatusServiceUnavailable}, r.errors...)
+	if !r.Open {
+		codes = append(codes, http.StatusUnauthorized)
+	}
+	if r.Permission != "" {
+		codes = append(codes, http.StatusForbidden)
+	}
+	if r.namesDatabase() {
+		codes = append(codes, http.StatusNotFound)
+	}
+	out := map[string]*huma.Response{}
+	for _, code := range codes {
+		out[strconv.Itoa(code)] = &huma.Response{
+			Description: http.StatusText(code), Content: map[string]*huma.MediaType{problemType: {Schema: schema}},
+		}
+	}
+	return out
+}
+
+// finish is the last step of every answer: errors that huma found itself become ours, and every problem gets the
+// request's id.
+func (a *API) finish(ctx huma.Context, _ string, v any) (any, error) {
+	var p Problem
+	switch e := v.(type) {
+	case *huma.ErrorModel:
+		p = *problemOfHuma(e)
+		a.logger(ctx.Context()).InfoContext(ctx.Context(), "request refused", "operation", ctx.Operation().OperationID, "code", p.Code)
+	case *Problem:
+		p = *e
+	default:
+		return v, nil
+	}
+	p.RequestID = requestID(ctx.Context())
+	return &p, nil
+}
+
+// Unusable answers every request with 503: for a function whose settings are missing or wrong, so that its health check
+// says so. The reason belongs in the log.
+func Unusable(log *slog.Logger, reason error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		log.ErrorContext(r.Context(), "function unusable", "error", reason)
+		secure(w.Header(), r)
+		writeProblem(w, r, problem(http.StatusServiceUnavailable, "not_configured", "The server's settings are missing or wrong.",
+			"See the log of the api function: it names the setting."))
+	})
+}

@@ -1,0 +1,128 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/backup-restore/backup-restore/shared/backup"
+)
+
+// Level 5 gives files as small as gzip's default at a third of its CPU time.
+const compression = 5
+
+// BackupExecutor runs backups: a dump, compressed, streamed to S3.
+type BackupExecutor struct{ Workbench }
+
+var _ Executor = (*BackupExecutor)(nil)
+
+// Execute runs one backup.
+func (x *BackupExecutor) Execute(ctx context.Context, o backup.OpenJob, p *Post) error {
+	l := backupLedger(x.Backups, x.Open, x.Activity, x.Log)
+	b, ended, err := l.begin(ctx, o, p.Worker)
+	if err != nil || ended {
+		return err
+	}
+	p.Begun(b.Attempt)
+	dumped, file, err := x.run(ctx, b, p)
+	if err != nil {
+		return l.fail(ctx, o, b.Attempt, err)
+	}
+	return l.end(ctx, o, func(b2 *backup.Backup) error { return b2.Complete(b.Attempt, dumped, file, time.Now().UTC()) })
+}
+
+func (x *BackupExecutor) run(ctx context.Context, b backup.Backup, p *Post) (d backup.Dumped, s backup.Stored, err error) {
+	target, engine, err := reach(ctx, x.Databases, x.Engines, b.Database)
+	if err != nil {
+		return d, s, err
+	}
+	attempt := backup.Attempt{Job: b.ID, Number: b.Attempt}
+	if b.Attempt > 1 {
+		// Whoever tried before is gone, and what it left is in the way or costs money.
+		if err := x.Files.AbortUploads(ctx, filePrefix(b.Database, b.ID)); err != nil {
+			return d, s, fmt.Errorf("abort the uploads of earlier attempts: %w", err)
+		}
+		if _, err := engine.Recover(ctx, target, attempt); err != nil {
+			return d, s, fmt.Errorf("recover from earlier attempts: %w", err)
+		}
+	}
+	if b.Attempt > backup.MaxAttempts {
+		return d, s, lost()
+	}
+	return x.stream(ctx, engine, target, attempt, fileKey(b), p)
+}
+
+// stream dumps into the file, and commits it only when the dump is known to be whole.
+func (x *BackupExecutor) stream(ctx context.Context, engine backup.Engine, t backup.Target, a backup.Attempt, key string, p *Post) (d backup.Dumped, s backup.Stored, err error) {
+	w, err := x.Files.Create(ctx, key)
+	if err != nil {
+		return d, s, err
+	}
+	defer func() {
+		if err != nil {
+			tidy, cancel := detached(ctx)
+			defer cancel()
+			err = errors.Join(err, w.Abort(tidy))
+		}
+	}()
+	sink := &sink{w: w}
+	zip, err := gzip.NewWriterLevel(sink, compression)
+	if err != nil {
+		return d, s, fmt.Errorf("begin compression: %w", err)
+	}
+	if d, err = engine.Dump(ctx, t, a, zip, p.Report); err != nil {
+		if sink.err != nil { // the dump ended because its output could not be stored, and says only that
+			err = sink.err
+		}
+		return d, s, fmt.Errorf("dump %s: %w", t.Name, err)
+	}
+	if err = zip.Close(); err != nil {
+		return d, s, fmt.Errorf("end compression: %w", err)
+	}
+	// A worker that lost its lease must not leave a file that another one writes too.
+	if err = p.Confirm(ctx); err != nil {
+		return d, s, fmt.Errorf("confirm the lease: %w", err)
+	}
+	if s, err = w.Commit(ctx); err != nil {
+		return d, s, fmt.Errorf("commit %s: %w", key, err)
+	}
+	return d, s, nil
+}
+
+// reach reads a database's secret and finds its engine.
+func reach(ctx context.Context, databases backup.Databases, engines map[backup.EngineKind]backup.Engine, name string) (backup.Target, backup.Engine, error) {
+	target, err := databases.Target(ctx, name)
+	if errors.Is(err, backup.ErrNotFound) {
+		return target, nil, &backup.Error{Code: backup.CodeBadSecret, Cause: err,
+			Text: fmt.Sprintf("The database %s is not registered any more.", name),
+			Hint: "Tag its secret with backup-restore:database, then try again."}
+	}
+	if err != nil {
+		return target, nil, err
+	}
+	engine, ok := engines[target.Engine]
+	if !ok {
+		return target, nil, &backup.Error{Code: backup.CodeUnsupported,
+			Text: fmt.Sprintf("Databases of the engine %s are not supported by this version.", target.Engine),
+			Hint: "Register a PostgreSQL database."}
+	}
+	return target, engine, nil
+}
+
+// sink remembers the first error of a writer, which is the cause of whatever its user makes of it.
+type sink struct {
+	w   io.Writer
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	return n, err
+}

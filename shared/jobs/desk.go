@@ -1,0 +1,124 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/backup-restore/backup-restore/shared/backup"
+)
+
+// Desk takes requests for jobs.
+type Desk struct {
+	Backups  backup.Records[backup.Backup]
+	Restores backup.Records[backup.Restore]
+	Open     backup.OpenJobs
+	Bell     backup.Doorbell
+	Activity backup.ActivityLog
+	Log      *slog.Logger
+}
+
+// StartBackup records a backup of database and rings for a worker. id is "" for a new one; a job with that id that is
+// there already is returned as it stands, so a repeated request makes one backup.
+func (d *Desk) StartBackup(ctx context.Context, database backup.Database, id string, by backup.Actor) (backup.Backup, error) {
+	id, now := orNew(id), time.Now().UTC()
+	b := backup.Backup{Job: newJob(id, database.Name, by, now), Filename: filename(database.Name, id), Engine: database.Engine}
+	return start(ctx, d, d.Backups, request[backup.Backup]{
+		job: backup.OpenJob{Database: database.Name, Kind: backup.BackupJob, ID: id}, record: b, state: func(b backup.Backup) backup.State { return b.State },
+		entry: backup.Entry{Actor: by, Action: "backup.create", At: now},
+	})
+}
+
+// StartRestore records a restore of a backup that is usable, into the database it was taken of. See StartBackup for id.
+func (d *Desk) StartRestore(ctx context.Context, b backup.Backup, id string, dryRun bool, by backup.Actor) (backup.Restore, error) {
+	if err := b.Usable(); err != nil {
+		return backup.Restore{}, err
+	}
+	id, now := orNew(id), time.Now().UTC()
+	r := backup.Restore{Job: newJob(id, b.Database, by, now), Backup: b.ID, Filename: b.Filename, DryRun: dryRun, Source: *b.File}
+	action := "restore.run"
+	if dryRun {
+		action = "restore.rehearse"
+	}
+	return start(ctx, d, d.Restores, request[backup.Restore]{
+		job: backup.OpenJob{Database: b.Database, Kind: backup.RestoreJob, ID: id}, record: r, state: func(r backup.Restore) backup.State { return r.State },
+		entry: backup.Entry{Actor: by, Action: action, At: now, Detail: b.Filename},
+	})
+}
+
+type request[T any] struct {
+	job    backup.OpenJob
+	record T
+	state  func(T) backup.State
+	entry  backup.Entry
+}
+
+// start writes marker, record, activity and rings, in that order: whichever write is the last before a crash, either
+// nothing was promised yet, or the marker leads a worker to the job.
+func start[T any](ctx context.Context, d *Desk, records backup.Records[T], q request[T]) (T, error) {
+	var none T
+	database, id := q.job.Database, q.job.ID
+	// A job that has ended must not be marked as open again.
+	if stands, err := records.Get(ctx, database, id); err == nil {
+		return stands, nil
+	} else if !errors.Is(err, backup.ErrNotFound) {
+		return none, fmt.Errorf("look for %s %s: %w", q.job.Kind, id, err)
+	}
+	if err := d.Open.Mark(ctx, q.job); err != nil {
+		return none, fmt.Errorf("mark %s %s as open: %w", q.job.Kind, id, err)
+	}
+	switch err := records.Create(ctx, database, id, q.record); {
+	case errors.Is(err, backup.ErrExists):
+		return settle(ctx, d, records, q)
+	case err != nil:
+		return none, fmt.Errorf("create %s %s: %w", q.job.Kind, id, err)
+	}
+	q.entry.ID, q.entry.Database, q.entry.Target, q.entry.Result = backup.DeriveID(q.entry.At, "start", id), database, id, "accepted"
+	if err := d.Activity.Append(ctx, q.entry); err != nil {
+		// The job stands and will run; its record says who asked for it.
+		d.Log.ErrorContext(ctx, "activity not written", "job", id, "error", err)
+	}
+	if err := d.Bell.Ring(ctx, database); err != nil {
+		// The sweep finds the marker within a minute and rings.
+		d.Log.WarnContext(ctx, "bell not rung", "database", database, "job", id, "error", err)
+	}
+	d.Log.InfoContext(ctx, "job queued", "kind", q.job.Kind, "database", database, "job", id, "by", q.entry.Actor.Kind)
+	return q.record, nil
+}
+
+// settle returns the record of whoever wrote it first, and takes our marker back if that job has ended meanwhile.
+func settle[T any](ctx context.Context, d *Desk, records backup.Records[T], q request[T]) (T, error) {
+	stands, err := records.Get(ctx, q.job.Database, q.job.ID)
+	if err != nil {
+		return stands, fmt.Errorf("read %s %s: %w", q.job.Kind, q.job.ID, err)
+	}
+	if q.state(stands).Ended() {
+		if err := d.Open.Clear(ctx, q.job); err != nil {
+			return stands, fmt.Errorf("clear the marker of %s %s: %w", q.job.Kind, q.job.ID, err)
+		}
+	}
+	return stands, nil
+}
+
+func newJob(id, database string, by backup.Actor, now time.Time) backup.Job {
+	return backup.Job{ID: id, Database: database, State: backup.Queued, RequestedBy: by, RequestedAt: now}
+}
+
+func orNew(id string) string {
+	if id == "" {
+		return backup.NewID()
+	}
+	return id
+}
+
+// filename is what a backup is downloaded as, and the last segment of its key: school-20261122-031500.sql.gz, in UTC.
+func filename(database, id string) string {
+	return fmt.Sprintf("%s-%s.sql.gz", database, backup.IDTime(id).Format("20060102-150405"))
+}
+
+// fileKey is where a backup's file lies in the bucket.
+func fileKey(b backup.Backup) string { return filePrefix(b.Database, b.ID) + b.Filename }
+
+func filePrefix(database, id string) string { return fmt.Sprintf("backups/%s/%s/", database, id) }

@@ -1,0 +1,78 @@
+// Package postgres dumps and restores PostgreSQL 13 to 18: it implements [backup.Engine].
+//
+// A dump is pg_dump's own, watched while it streams. A restore builds a copy beside the live database by a login that can
+// do nothing else (loader.go), over the wire protocol and without psql (load.go, policy.go), checks it (verify.go), hands it
+// to the owner of live (handover.go) and exchanges the two in one transaction (switch.go). What a worker that died left
+// behind is found by its name: sessions by application_name, staged databases and throw-away logins by br_<job>_<attempt>
+// (recover.go).
+package postgres
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/backup-restore/backup-restore/shared/backup"
+)
+
+// Options are the engine's settings.
+type Options struct {
+	// BinDirs is a glob of the folders that hold pg_dump, one for each major version: /usr/lib/postgresql/*/bin where empty.
+	// Debian's pg_dump on the PATH is a wrapper that chooses by cluster, so the versioned programs are called.
+	BinDirs string
+	// RootCert is a file of certificates to trust, for sslmode verify-ca and verify-full; the libraries' own where empty.
+	RootCert string
+	Logger   *slog.Logger
+}
+
+// Engine works on PostgreSQL. It is safe for concurrent use.
+type Engine struct {
+	binDirs     string
+	rootCert    string
+	preparedAge time.Duration
+	log         *slog.Logger
+}
+
+var _ backup.Engine = (*Engine)(nil)
+
+// New returns an engine.
+func New(o Options) *Engine {
+	if o.BinDirs == "" {
+		o.BinDirs = "/usr/lib/postgresql/*/bin"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Engine{binDirs: o.BinDirs, rootCert: o.RootCert, preparedAge: preparedAge, log: o.Logger}
+}
+
+// prefix begins the names of what a restore makes on the server.
+const prefix = "br_"
+
+// stagedName is the name of an attempt's staged database, and of its throw-away login. It has at most 40 characters of the 63
+// that a name may have.
+func stagedName(a backup.Attempt) string { return fmt.Sprintf("%s%s_%d", prefix, a.Job, a.Number) }
+
+// keptName is the name under which the database that a restore replaced is kept.
+func keptName(job string) string { return prefix + job + "_kept" }
+
+// sessions begins the application names of a job's sessions, whichever the attempt.
+func sessions(job string) string { return "backup-restore " + job + "/" }
+
+func applicationName(a backup.Attempt) string { return fmt.Sprintf("%s%d", sessions(a.Job), a.Number) }
+
+// ident quotes names and joins them with dots.
+func ident(names ...string) string { return pgx.Identifier(names).Sanitize() }
+
+// literal quotes a text for a statement that takes no parameters. It holds whatever standard_conforming_strings says.
+func literal(s string) string {
+	s = strings.ReplaceAll(s, "\x00", "")
+	quoted := "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	if strings.Contains(s, `\`) {
+		return "E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	}
+	return quoted
+}

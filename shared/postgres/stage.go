@@ -1,0 +1,198 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/backup-restore/backup-restore/shared/backup"
+)
+
+// staged is a copy that is being built.
+type staged struct {
+	e      *Engine
+	t      backup.Target
+	a      backup.Attempt
+	name   string
+	live   live
+	me     self
+	loader loader
+	byHand []string
+	carry  []string // statements that give the copy live's database properties, tried
+
+	conn     *pgconn.PgConn // the loader's session in the copy
+	file     file           // what Load learned
+	counted  []backup.TableRows
+	switched bool
+	// powerless is the server's last warning that a right could not be given or taken.
+	powerless string
+}
+
+var _ backup.Staged = (*staged)(nil)
+
+// Stage checks that a restore can go through, chooses its login and creates an empty database for it.
+func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt) (backup.Staged, error) {
+	admin, err := e.connect(ctx, t, a, secretLogin(t, maintenance(t.Credentials)))
+	if err != nil {
+		return nil, err
+	}
+	defer closing(ctx, admin)
+	s := &staged{e: e, t: t, a: a, name: stagedName(a)}
+	if s.live, s.me, err = e.preflight(ctx, admin, t); err != nil {
+		return nil, err
+	}
+	if err = s.create(ctx, admin); err != nil {
+		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		if derr := s.Discard(tidy); derr != nil {
+			e.log.ErrorContext(ctx, "staged copy not discarded", "restore", a.Job, "attempt", a.Number, "error", derr)
+		}
+		return nil, err
+	}
+	e.log.InfoContext(ctx, "database staged", "restore", a.Job, "attempt", a.Number, "loader", s.loader.kind)
+	return s, nil
+}
+
+// create makes the login, the database, what the loader may not make itself, and logs the loader in.
+func (s *staged) create(ctx context.Context, admin *pgx.Conn) (err error) {
+	if s.loader, err = chooseLoader(ctx, admin, s.t, s.a, s.me, s.live); err != nil {
+		return err
+	}
+	for _, sql := range []string{s.createDatabase(ctx, admin), "REVOKE ALL ON DATABASE " + ident(s.name) + " FROM PUBLIC"} {
+		if _, err := admin.Exec(ctx, sql); err != nil {
+			return serverFailure(ctx, err, "create a database for the restore")
+		}
+	}
+	if s.loader.kind == backup.LoaderPrepared {
+		owned, err := queryStrings(ctx, admin, `SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = $1`, s.loader.user)
+		if err != nil {
+			return serverFailure(ctx, err, "look for other restores of the secret's restoreUsername")
+		}
+		if err := soleCopy(s.loader.user, owned, s.name); err != nil {
+			return err
+		}
+	}
+	if err := s.planCarry(ctx, admin); err != nil {
+		return err
+	}
+	if err := s.createExtensions(ctx); err != nil {
+		return err
+	}
+	return s.logIn(ctx)
+}
+
+// createDatabase is the statement for a database that sorts, compares and encodes as live does.
+func (s *staged) createDatabase(ctx context.Context, admin *pgx.Conn) string {
+	var b strings.Builder
+	l := s.live
+	fmt.Fprintf(&b, "CREATE DATABASE %s OWNER %s TEMPLATE template0 ENCODING %s LC_COLLATE %s LC_CTYPE %s",
+		ident(s.name), ident(s.loader.user), literal(l.encoding), literal(l.collate), literal(l.ctype))
+	switch {
+	case s.me.major() < 15:
+	case l.provider == "i":
+		fmt.Fprintf(&b, " LOCALE_PROVIDER icu ICU_LOCALE %s", literal(l.locale))
+		if l.rules != "" {
+			fmt.Fprintf(&b, " ICU_RULES %s", literal(l.rules))
+		}
+	case l.provider == "b":
+		fmt.Fprintf(&b, " LOCALE_PROVIDER builtin BUILTIN_LOCALE %s", literal(l.locale))
+	default:
+		b.WriteString(" LOCALE_PROVIDER libc")
+	}
+	var may bool
+	if err := admin.QueryRow(ctx, `SELECT has_tablespace_privilege(oid, 'CREATE') FROM pg_tablespace WHERE spcname = $1`, l.tablespace).Scan(&may); err == nil && may {
+		fmt.Fprintf(&b, " TABLESPACE %s", ident(l.tablespace))
+	} else if l.tablespace != "pg_default" {
+		s.byHand = append(s.byHand, fmt.Sprintf("ALTER DATABASE %s SET TABLESPACE %s;", ident(l.name), ident(l.tablespace)))
+	}
+	return b.String()
+}
+
+// neverCreated are extensions that reach out of the database: nobody creates them on a file's behalf with more rights than the
+// loader's.
+func neverCreated(name string) bool {
+	return name == "dblink" || name == "adminpack" || name == "plperlu" || strings.HasSuffix(name, "_fdw") || strings.HasPrefix(name, "plpython")
+}
+
+// createExtensions creates those extensions of live that the loader may not, where the secret's role may. It happens in the
+// empty copy, before anything from the file could be in the way of an extension's script.
+func (s *staged) createExtensions(ctx context.Context) error {
+	from, err := s.e.connect(ctx, s.t, s.a, secretLogin(s.t, s.live.name))
+	if err != nil {
+		return err
+	}
+	defer closing(ctx, from)
+	rows, err := from.Query(ctx, `SELECT e.extname, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+		WHERE e.extname <> 'plpgsql' AND (SELECT bool_and(v.superuser AND NOT v.trusted) FROM pg_available_extension_versions v
+			WHERE v.name = e.extname) ORDER BY e.oid`)
+	if err != nil {
+		return serverFailure(ctx, err, "read the extensions of the database")
+	}
+	type extension struct{ Name, Schema string }
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[extension])
+	if err != nil {
+		return serverFailure(ctx, err, "read the extensions of the database")
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	to, err := s.e.connect(ctx, s.t, s.a, secretLogin(s.t, s.name))
+	if err != nil {
+		return err
+	}
+	defer closing(ctx, to)
+	for _, x := range found {
+		if neverCreated(x.Name) {
+			continue // the file's own statement will be refused, with its line
+		}
+		if !strings.HasPrefix(x.Schema, "pg_") {
+			if _, err := to.Exec(ctx, fmt.Sprintf("CREATE SCHEMA IF NOT EXISTS %s AUTHORIZATION %s", ident(x.Schema), ident(s.loader.user))); err != nil {
+				return serverFailure(ctx, err, "create the schema of an extension")
+			}
+		}
+		if _, err := to.Exec(ctx, fmt.Sprintf("CREATE EXTENSION IF NOT EXISTS %s WITH SCHEMA %s CASCADE", ident(x.Name), ident(x.Schema))); err != nil {
+			return &backup.Error{Code: backup.CodePermission, Cause: err, Log: words(err),
+				Text: fmt.Sprintf("The database has the extension %s, which user %s may not create in the copy.", ident(x.Name), ident(s.me.name)),
+				Hint: fmt.Sprintf("Let an administrator mark it as trusted in the server's extension folder, or, if it is not used: DROP EXTENSION %s; and create a new backup.",
+					ident(x.Name))}
+		}
+	}
+	return nil
+}
+
+// logIn opens the loader's session in the copy. It speaks the wire protocol bare: statements go as they stand.
+func (s *staged) logIn(ctx context.Context) error {
+	l := login{s.loader.user, s.loader.password, s.name}
+	config, err := s.e.config(s.t.Credentials, s.a, l)
+	if err != nil {
+		return err
+	}
+	if s.conn, err = pgconn.ConnectConfig(ctx, &config.Config); err == nil {
+		err = unlimit(ctx, s.conn)
+	}
+	if err != nil {
+		return connectFailure(ctx, err, s.t.Credentials, l)
+	}
+	return nil
+}
+
+// Loader says which login loads.
+func (s *staged) Loader() backup.Loader { return s.loader.kind }
+
+// ByHand is SQL for what Switch can't carry over from live.
+func (s *staged) ByHand() []string { return s.byHand }
+
+// logOut ends the loader's session.
+func (s *staged) logOut(ctx context.Context) {
+	if s.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_ = s.conn.Close(ctx)
+	s.conn = nil
+}
