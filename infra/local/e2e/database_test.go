@@ -128,7 +128,11 @@ var databases = []string{scheduled, "chinook", "e2e_cron", "e2e_minute", "e2e_ro
 func (w *world) registrations() []stack.Database {
 	list := []stack.Database{{Name: w.school.Name, Secret: w.school.SecretString()}}
 	for _, dbname := range databases {
-		list = append(list, stack.Database{Name: shortName(dbname), Secret: secret(w.cluster.Port(), appPassword, dbname)})
+		port := w.cluster.Port()
+		if h := w.holdups[dbname]; h != nil {
+			port = h.port
+		}
+		list = append(list, stack.Database{Name: shortName(dbname), Secret: secret(port, appPassword, dbname)})
 	}
 	for _, u := range w.unreachable() {
 		list = append(list, stack.Database{Name: u.name, Secret: u.secret})

@@ -4,29 +4,31 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/jackc/pgx/v5"
 )
 
 // taken is the bound within which a killed worker's job must be taken up again.
 const taken = 2 * time.Minute
 
-// heavy is a database whose dump and load take long enough to be killed half-way.
-const heavy = `CREATE TABLE line (n integer PRIMARY KEY, text text);
-INSERT INTO line SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 60000) n;
-CREATE TABLE few (n integer);
-INSERT INTO few VALUES (1), (2);`
+// victim is a database of which a restore has something of each kind to do.
+const victim = `CREATE TABLE class (class_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE);
+CREATE TABLE pupil (pupil_id bigserial PRIMARY KEY, class_id integer NOT NULL REFERENCES class, name text NOT NULL CHECK (name <> ''));
+INSERT INTO class (name) SELECT 'class ' || n FROM generate_series(1, 20) n;
+INSERT INTO pupil (class_id, name) SELECT 1 + n % 20, 'pupil ' || n FROM generate_series(1, 2000) n;
+CREATE VIEW crowded AS SELECT name FROM class WHERE (SELECT count(*) FROM pupil WHERE pupil.class_id = class.class_id) > 50;
+CREATE FUNCTION pupils() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM pupil';`
 
 // A worker that is killed leaves a job that somebody else ends, and nothing else.
 func TestKill_TheJobIsTakenUpAgainAndNothingIsLeft(t *testing.T) {
@@ -35,19 +37,17 @@ func TestKill_TheJobIsTakenUpAgainAndNothingIsLeft(t *testing.T) {
 	for _, tt := range []struct {
 		name, dbname string
 		restore      bool
-		// session is the state of a session of the job at which its worker is killed.
-		session string
-		// guest keeps a superuser's session in the database until then: a rename waits for it, and nobody else may end it.
-		guest bool
+		// at is where a session of the job stands when its worker is killed.
+		at stop
 	}{
-		{"while a backup reads", "e2e_kill_dump", false, `query LIKE 'COPY %'`, false},
-		{"while a restore loads", "e2e_kill_load", true, `datname LIKE 'br\_%' AND query LIKE 'COPY %'`, false},
-		{"while a restore verifies", "e2e_kill_verify", true, `datname LIKE 'br\_%' AND query ILIKE '%count(*)%'`, false},
-		{"while a restore switches", "e2e_kill_switch", true, `datname = 'postgres' AND query ILIKE '%RENAME TO%'`, true},
+		{"while a backup reads", "e2e_kill_dump", false, stop{sql: regexp.MustCompile(`^COPY `), at: flowing}},
+		{"while a restore loads", "e2e_kill_load", true, stop{database: staged, sql: regexp.MustCompile(`^COPY `), at: flowing}},
+		{"while a restore verifies", "e2e_kill_verify", true, stop{database: staged, sql: regexp.MustCompile(`SELECT count\(\*\)`), at: answered}},
+		{"while a restore switches", "e2e_kill_switch", true, stop{sql: betweenRenames, at: inside}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			db := w.newDatabase(t, tt.dbname, heavy)
+			db := w.newDatabase(t, tt.dbname, victim)
 			path := "/api/databases/" + db + "/backups"
 			var body any
 			want := "created"
@@ -57,19 +57,12 @@ func TestKill_TheJobIsTakenUpAgainAndNothingIsLeft(t *testing.T) {
 				body = map[string]any{"source": map[string]string{"backup": good.ID}, "dryRun": false, "confirm": db}
 			}
 			before := w.snapshot(t, tt.dbname)
-			var guest *pgx.Conn
-			if tt.guest {
-				guest = w.connect(t, tt.dbname, "", "")
-			}
-			kill := w.killer(t, tt.dbname, tt.session)
+			kill := w.killer(t, tt.dbname, tt.at)
 			j := into[job](w.do(t, request{method: "POST", path: path, role: superAdmin, body: body}).want(202))
-			died := kill(j.ID)
-			if guest != nil {
-				_ = guest.Close(t.Context())
-			}
+			died := kill()
 			j = w.awaitTakeover(t, path+"/"+j.ID).wantState(t, want)
 			if j.Attempt != 2 {
-				t.Errorf("ended by attempt %d: the kill came too late to prove anything", j.Attempt)
+				t.Errorf("ended by attempt %d", j.Attempt)
 			}
 			if since := j.StartedAt.Sub(died); realTimes && since > taken {
 				t.Errorf("taken up again after %s, promised within %s", since, taken)
@@ -82,6 +75,12 @@ func TestKill_TheJobIsTakenUpAgainAndNothingIsLeft(t *testing.T) {
 		})
 	}
 }
+
+// staged matches the names of copies, and betweenRenames the place in the exchange where the copy does not bear live's name yet.
+var (
+	staged         = regexp.MustCompile(`^br_`)
+	betweenRenames = regexp.MustCompile(`RENAME TO [^;]*; ()ALTER DATABASE [^;]* RENAME TO`)
+)
 
 // awaitTakeover waits for the end of a job whose worker was killed.
 func (w *world) awaitTakeover(t *testing.T, path string) job {
@@ -139,39 +138,83 @@ func (w *world) current(t *testing.T, prefix string) int {
 	return len(out.Contents)
 }
 
-// killer watches for a session of a job on a database of the server and kills the worker behind it. It returns when it did
-// so. The session is looked up before the job starts, so that no moment is lost to connecting.
-func (w *world) killer(t *testing.T, dbname, session string) func(id string) time.Time {
+// killer makes the next session that the product has with a database stop somewhere. The function that it returns waits until one
+// has, kills the worker behind it, and returns when that was. The server is as it was left then.
+func (w *world) killer(t *testing.T, dbname string, at stop) func() time.Time {
 	t.Helper()
-	conn := w.connect(t, "postgres", "", "")
-	return func(id string) time.Time {
+	var key int64
+	letServerGo := func() {}
+	if at.at == inside {
+		key, letServerGo = w.lock(t)
+		// However long it takes to find out: the transaction's own patience is for what it does itself.
+		at.insert = fmt.Sprintf("SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(%d); SET LOCAL lock_timeout = '6s'; ", key)
+	}
+	reached := w.holdups[dbname].arm(at)
+	return func() time.Time {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		query := `SELECT pid, client_port FROM pg_stat_activity WHERE application_name = $1 AND state = 'active' AND ` + session + ` LIMIT 1`
-		for {
-			var backend, port int
-			err := conn.QueryRow(ctx, query, "backup-restore "+id+"/1").Scan(&backend, &port)
-			if errors.Is(err, pgx.ErrNoRows) {
-				continue
+		select {
+		case session := <-reached:
+			if at.at == inside {
+				w.awaitLock(t, key)
 			}
-			if err != nil {
-				t.Fatalf("no session of %s was seen with %s: %v", id, session, err)
-			}
-			if w.killBehind(backend, port) {
-				return time.Now()
-			}
+			w.killBehind(t, session.port)
+			died := time.Now()
+			session.letGo()
+			letServerGo()
+			return died
+		case <-time.After(patience):
+			t.Fatalf("no session of %s came to %s", dbname, at.sql)
+			return time.Time{}
 		}
 	}
 }
 
-// killBehind kills the worker whose session a server's process serves. That process is held still meanwhile, so that what
-// it was seen at is not over before the worker is dead. It returns false if the session has ended already.
-func (w *world) killBehind(backend, port int) bool {
-	_ = syscall.Kill(backend, syscall.SIGSTOP)
-	defer func() { _ = syscall.Kill(backend, syscall.SIGCONT) }()
+var locks atomic.Int64
+
+// lock takes an advisory lock of its own. Such locks belong to a database, and databases are renamed from this one.
+func (w *world) lock(t *testing.T) (key int64, release func()) {
+	t.Helper()
+	conn := w.connect(t, "postgres", "", "")
+	key = locks.Add(1)
+	if _, err := conn.Exec(t.Context(), "SELECT pg_advisory_lock($1)", key); err != nil {
+		t.Fatal(err)
+	}
+	return key, func() { _ = conn.Close(context.Background()) }
+}
+
+// awaitLock returns when a session waits for a lock of ours.
+func (w *world) awaitLock(t *testing.T, key int64) {
+	t.Helper()
+	conn := w.connect(t, "postgres", "", "")
+	defer func() { _ = conn.Close(context.Background()) }()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		var waits bool
+		err := conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid::bigint = $1)", key).Scan(&waits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waits {
+			return
+		}
+	}
+	t.Fatal("no session came to the lock")
+}
+
+// killBehind kills the worker whose connection comes from a port, and returns when it is gone.
+func (w *world) killBehind(t *testing.T, port int) {
+	t.Helper()
 	pid, err := w.workerAt(port)
-	return err == nil && syscall.Kill(pid, syscall.SIGKILL) == nil
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill worker %d: %v", pid, err)
+	}
+	for deadline := time.Now().Add(patience); syscall.Kill(pid, 0) == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("worker %d does not end", pid)
+		}
+	}
 }
 
 // workerAt finds the worker, or the pg_dump of a worker, whose connection to the server comes from a port.

@@ -27,6 +27,7 @@ type world struct {
 	closed  int // a port at which nothing listens
 	stack   *stack.Stack
 	school  demo.Database
+	holdups map[string]*holdup // of the databases whose sessions tests stop
 	// scheduledAt is when the schedule is to fire.
 	scheduledAt time.Time
 }
@@ -86,6 +87,9 @@ func begin() (*world, error) {
 	})
 	g.Go(func() error { return w.startPostgres(ctx) })
 	if err := g.Wait(); err != nil {
+		return w, err
+	}
+	if err := w.makeHoldups(); err != nil {
 		return w, err
 	}
 	tools, err := w.wrapTools()
