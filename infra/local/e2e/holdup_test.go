@@ -228,7 +228,7 @@ func (s *session) relay(from *bufio.Reader, to io.Writer, pass func(message) (me
 			<-s.gone
 			return errHeld
 		}
-		binary.BigEndian.PutUint32(head[1:], uint32(len(m.body)+4)) //nolint:gosec // as long as what came, and some statements
+		binary.BigEndian.PutUint32(head[1:], uint32(len(m.body)+4))
 		_, _ = out.Write(head[:])
 		_, _ = out.Write(m.body)
 		if from.Buffered() > 0 {
