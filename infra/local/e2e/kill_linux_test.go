@@ -218,7 +218,18 @@ func (w *world) killBehind(t *testing.T, port int) {
 }
 
 // workerAt finds the worker, or the pg_dump of a worker, whose connection to the server comes from a port.
-func (w *world) workerAt(port int) (int, error) {
+// The session is held still, so it can be looked for again: /proc is read entry by entry, and one may be missed while others come and go.
+func (w *world) workerAt(port int) (pid int, err error) {
+	for range 20 {
+		if pid, err = w.findWorkerAt(port); err == nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return pid, err
+}
+
+func (w *world) findWorkerAt(port int) (int, error) {
 	inode, err := socketFrom(port)
 	if err != nil {
 		return 0, err
