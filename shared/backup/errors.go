@@ -50,7 +50,12 @@ const (
 	CodeUnsupported    Code = "unsupported"          // something that this version can't do
 	CodeInternal       Code = "internal_error"       // anything else: the log has it
 	CodeCancelled      Code = "cancelled"            // an operator stopped it
-	CodeSourceGone     Code = "source_gone"          // the backup to restore was deleted meanwhile
+	CodeSourceGone     Code = "source_gone"          // the backup or upload to restore was deleted meanwhile
+	CodeNotSQL         Code = "file_not_sql"         // an uploaded file is something else than SQL text
+	CodeWrongEngine    Code = "file_wrong_engine"    // an uploaded file is for another kind of database server
+	CodeDangerous      Code = "file_dangerous"       // an uploaded file has statements that must not be run
+	CodeFileLimit      Code = "file_over_limit"      // an uploaded file is larger, or denser, than is taken
+	CodeNeverArrived   Code = "upload_never_arrived" // nothing was sent to an upload's link
 )
 
 // Error is an error that an operator may read. Text and Hint are fixed texts, free of secrets; the cause is for the log.
