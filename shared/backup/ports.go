@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"time"
 )
@@ -41,6 +42,10 @@ type JobKind string
 const (
 	BackupJob  JobKind = "backup"
 	RestoreJob JobKind = "restore"
+	InspectJob JobKind = "inspect" // of an upload
+	ApplyJob   JobKind = "apply"   // of a rehearsal
+	UndoJob    JobKind = "undo"    // of a restore
+	DropJob    JobKind = "drop"    // of a database whose window has ended
 )
 
 // OpenJob names a job that has not ended.
@@ -48,7 +53,16 @@ type OpenJob struct {
 	Database string
 	Kind     JobKind
 	ID       string
+	Restore  string    // the restore that an apply, undo or drop follows; "" for the other kinds
 	Marked   time.Time // when the marker was written, by S3's clock
+}
+
+// Record is the id of the record that the job is on.
+func (j OpenJob) Record() string {
+	if j.Restore != "" {
+		return j.Restore
+	}
+	return j.ID
 }
 
 // OpenJobs are the markers of jobs that have not ended. A marker is written before its job's record and removed after
@@ -69,6 +83,18 @@ type Holder struct {
 	Progress *Progress `json:"progress,omitempty"`
 	Beat     int64     `json:"beat"` // counts up
 	At       time.Time `json:"-"`    // when it was written, by S3's clock; filled in by Locks.Read
+}
+
+// Holdings are the databases that restores keep on servers: see Holding.
+type Holdings interface {
+	// Put writes a holding, in place of what there was of the same restore.
+	Put(ctx context.Context, h Holding) error
+	// Get reads one, or ErrNotFound.
+	Get(ctx context.Context, database, restore string) (Holding, error)
+	// List returns the holdings of a database, oldest first, without their memos; of all databases where database is "".
+	List(ctx context.Context, database string) ([]Holding, error)
+	// Remove removes one; one that is not there is no error.
+	Remove(ctx context.Context, database, restore string) error
 }
 
 // Locks are the locks of databases: one each, for every kind of job.
@@ -102,6 +128,21 @@ type Files interface {
 	// PresignDownload returns a link to a version, which the browser saves as filename. It works without any header and
 	// ends at expires.
 	PresignDownload(ctx context.Context, key, versionID, filename string, lifetime time.Duration) (url string, expires time.Time, err error)
+}
+
+// Dropbox is where somebody else sends files to.
+type Dropbox interface {
+	// PresignPost returns a form by which a file of exactly size bytes, at most 5 GB, can be sent to key.
+	PresignPost(ctx context.Context, key string, size int64, lifetime time.Duration) (PostForm, error)
+	// BeginParts begins an upload in parts and returns S3's id of it.
+	BeginParts(ctx context.Context, key string) (partsID string, err error)
+	// PresignParts returns the links of an upload in parts of size bytes in all.
+	PresignParts(ctx context.Context, key, partsID string, size int64, lifetime time.Duration) (PartLinks, error)
+	// CompleteParts makes one object of the parts that have arrived. An *Error where some are missing, or the sum of their sizes is
+	// not size. One that is complete already is no error.
+	CompleteParts(ctx context.Context, key, partsID string, size int64) error
+	// Arrived is the object under key as it is now, without hashes: ErrNotFound if there is none.
+	Arrived(ctx context.Context, key string) (Stored, error)
 }
 
 // FileWriter writes an object. Its errors stick: after a failed Write, Commit fails too.
@@ -161,8 +202,50 @@ type Engine interface {
 	// Recover clears what other attempts at a.Job left on the server: sessions, staged databases, throw-away logins. It
 	// does not touch a kept database. switched is not nil where one of them had switched already.
 	Recover(ctx context.Context, t Target, a Attempt) (switched *Switched, err error)
-	// Stage checks that a restore can go through and makes an empty database beside the live one.
-	Stage(ctx context.Context, t Target, a Attempt) (Staged, error)
+	// Stage checks that a restore of what need says can go through and makes an empty database beside the live one.
+	Stage(ctx context.Context, t Target, a Attempt, need Need) (Staged, error)
+	// Resume takes up the copy that an attempt at another job has parked, to switch it in: of the result's methods only Loader,
+	// ByHand, Switch and Discard are to be called, and its Discard leaves the copy parked. An *Error where live was replaced since.
+	Resume(ctx context.Context, t Target, a Attempt, p Parked) (Staged, error)
+	// Undo brings back the database that is kept under that name: it and live are exchanged, and live is kept in turn. confirm is as
+	// in Switch. An *Error where live is not the database that replaced the kept one. An error leaves live as it was.
+	Undo(ctx context.Context, t Target, a Attempt, kept string, confirm func(context.Context) error) (Switched, error)
+	// Drop drops a parked or kept database by its name, and the login that loaded it; one that is gone is no error. It refuses
+	// every name that this tool has not made.
+	Drop(ctx context.Context, t Target, a Attempt, name string) error
+}
+
+// Need is what is known of a file before it is loaded.
+type Need struct {
+	// Inspection is that of an upload, nil for a backup. What was uploaded is loaded by a login of its own or not at all.
+	Inspection *Inspection
+	// SQLBytes and Tables are what the file holds.
+	SQLBytes int64
+	Tables   []TableRows
+	// ServerVersion is that of the server that was dumped, "" where not known.
+	ServerVersion string
+}
+
+// Parked is a copy that waits for being switched in.
+type Parked struct {
+	Name  string          // of the database on the server
+	Bytes int64           // of disk; 0 where it could not be asked
+	Memo  json.RawMessage // what Resume needs besides: the engine's own
+}
+
+// Want is what a staged copy must hold.
+type Want struct {
+	Tables []TableRows
+	// Exact is false where the file may change rows by other ways than COPY and INSERT: then the counts of the file and those of the
+	// copy need not agree, but what the server confirmed of each COPY and INSERT must.
+	Exact bool
+}
+
+// Comparison is how a staged copy differs from live.
+type Comparison struct {
+	Tables               []TableChange  // in the order of their names
+	Objects              []ObjectChange // in the order of kind and name
+	LiveBytes, CopyBytes int64          // of disk; 0 where it could not be asked
 }
 
 // Staged is a copy that is being built beside the live database. Its methods are called in their order here, by one
@@ -172,10 +255,14 @@ type Staged interface {
 	Loader() Loader
 	// Load runs the SQL text of r, to its end.
 	Load(ctx context.Context, r io.Reader, report func(Progress)) (Loaded, error)
+	// Warnings are what an operator should know of the server that does not keep the restore from going on, known after Stage.
+	Warnings() []string
 	// Verify counts every table and compares with want: all must be there, with these rows, and no other that has rows.
-	Verify(ctx context.Context, want []TableRows, report func(Progress)) error
-	// Compare counts the rows of each table live and staged, in the order of their names.
-	Compare(ctx context.Context, report func(Progress)) ([]TableChange, error)
+	Verify(ctx context.Context, want Want, report func(Progress)) error
+	// Compare compares schema, rows and newest rows with live. The copy is read as the loader, live as the secret's role.
+	Compare(ctx context.Context, report func(Progress)) (Comparison, error)
+	// Park ends the copy's sessions and closes it to logins, so that it can be taken up by Resume. Discard does nothing after it.
+	Park(ctx context.Context) (Parked, error)
 	// Switch hands the copy over to the owner of live and exchanges the two. confirm is called right before the exchange;
 	// its error stops it.
 	Switch(ctx context.Context, confirm func(context.Context) error) (Switched, error)

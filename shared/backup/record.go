@@ -8,7 +8,9 @@ import (
 // State is where a job stands.
 type State string
 
-// The states. A backup goes queued → running → created | failed; a restore queued → running → rehearsed | restored | failed.
+// The states. A backup goes queued → running → created | failed; an upload pending → received → running → accepted | rejected; a
+// restore queued → running → rehearsed | restored | failed | cancelled, then rehearsed → restored | expired and restored → undone;
+// what follows a restore queued → running → done | failed | cancelled.
 const (
 	Queued    State = "queued"
 	Running   State = "running"
@@ -16,10 +18,24 @@ const (
 	Failed    State = "failed"
 	Rehearsed State = "rehearsed"
 	Restored  State = "restored"
+	Cancelled State = "cancelled"
+	Expired   State = "expired"
+	Undone    State = "undone"
+	Pending   State = "pending"
+	Received  State = "received"
+	Accepted  State = "accepted"
+	Rejected  State = "rejected"
+	Done      State = "done"
 )
 
 // Ended reports whether s is final for a worker.
-func (s State) Ended() bool { return s != Queued && s != Running }
+func (s State) Ended() bool {
+	switch s {
+	case Queued, Running, Pending, Received:
+		return false
+	}
+	return true
+}
 
 // MaxAttempts is how many workers may die over one job before it is called failed.
 const MaxAttempts = 3
@@ -81,6 +97,14 @@ type Job struct {
 	Attempt     int       `json:"attempt"` // 0 until a worker takes it, then from 1
 	Worker      string    `json:"worker,omitempty"`
 	Failure     *Failure  `json:"failure,omitempty"`
+	// Cancel is somebody's wish that the job be stopped. It is granted until the switch has begun.
+	Cancel *CancelRequest `json:"cancel,omitempty"`
+}
+
+// CancelRequest says who wants a job to be stopped.
+type CancelRequest struct {
+	By Actor     `json:"by"`
+	At time.Time `json:"at"`
 }
 
 // Begin moves a job to running, by worker, as a new attempt. A job that is running may begin anew: its lock was free, so
@@ -104,6 +128,28 @@ func (j *Job) Fail(attempt int, why Failure, now time.Time) error {
 	}
 	j.State, j.Failure, j.EndedAt = Failed, &why, now
 	return nil
+}
+
+// AskCancel cancels a job that nobody has taken up, and asks the worker of one that runs to stop.
+func (j *Job) AskCancel(by Actor, now time.Time) error {
+	if j.State.Ended() {
+		return &TransitionError{ID: j.ID, From: j.State, To: Cancelled}
+	}
+	if j.Cancel == nil {
+		j.Cancel = &CancelRequest{By: by, At: now}
+	}
+	if j.State == Queued {
+		j.State, j.EndedAt = Cancelled, now
+	}
+	return nil
+}
+
+// Stop moves a job that somebody wanted to be stopped, and that runs as attempt, to cancelled.
+func (j *Job) Stop(attempt int, now time.Time) error {
+	if j.Cancel == nil {
+		return fmt.Errorf("stop %s: nobody asked for it", j.ID)
+	}
+	return j.end(Cancelled, attempt, now)
 }
 
 // end moves a job that is running in attempt to state.
@@ -209,41 +255,48 @@ const (
 	StageSwitch  Stage = "switch"
 )
 
-// Restore is the record of a restore.
+// Restore is the record of a restore. Its source is a backup or an upload.
 type Restore struct {
 	Job
-	Backup   string  `json:"backup"` // id of the backup to restore
-	Filename string  `json:"filename"`
-	DryRun   bool    `json:"dryRun"`
-	Source   Stored  `json:"source"`           // pinned when the restore is asked for
-	Report   *Report `json:"report,omitempty"` // what was loaded and how it differs from live
-	// Kept is the name, on the server, of the database that this restore replaced.
-	Kept string `json:"kept,omitempty"`
-	// Downtime is how long the database could not be reached while it was switched.
-	Downtime time.Duration `json:"downtime,omitempty"` // nanoseconds
+	Backup   string `json:"backup,omitempty"` // id of the backup to restore
+	Upload   string `json:"upload,omitempty"` // id of the upload to restore
+	Filename string `json:"filename"`
+	DryRun   bool   `json:"dryRun"`
+	// AcceptUnproven says that who asked for it knows that nothing proves the file to be complete.
+	AcceptUnproven bool    `json:"acceptUnproven,omitempty"`
+	Source         Stored  `json:"source"`           // pinned when the restore is asked for
+	Report         *Report `json:"report,omitempty"` // what was loaded and how it differs from live
+	// Held is the database that this restore keeps on the server: the copy of a rehearsal, or what was replaced.
+	Held *Held `json:"held,omitempty"`
+	// Downtime is how long the database could not be reached while it was switched, UndoDowntime while it was switched back.
+	Downtime     time.Duration `json:"downtime,omitempty"`     // nanoseconds
+	UndoDowntime time.Duration `json:"undoDowntime,omitempty"` // nanoseconds
+	SwitchedAt   time.Time     `json:"switchedAt,omitzero"`
+	UndoneAt     time.Time     `json:"undoneAt,omitzero"`
+	FollowUp     *FollowUp     `json:"followUp,omitempty"` // the newest
 }
 
-// Rehearse moves a dry run to rehearsed.
-func (r *Restore) Rehearse(attempt int, report Report, now time.Time) error {
+// Rehearse moves a dry run to rehearsed. held is its copy, nil where none is kept.
+func (r *Restore) Rehearse(attempt int, report Report, held *Held, now time.Time) error {
 	if !r.DryRun {
 		return fmt.Errorf("restore %s is not a dry run", r.ID)
 	}
 	if err := r.end(Rehearsed, attempt, now); err != nil {
 		return err
 	}
-	r.Report = &report
+	r.Report, r.Held = &report, held
 	return nil
 }
 
 // Switch moves a restore to restored. The report is nil where the worker that switched died before it could tell.
-func (r *Restore) Switch(attempt int, report *Report, s Switched, now time.Time) error {
+func (r *Restore) Switch(attempt int, report *Report, s Switched, held Held, now time.Time) error {
 	if r.DryRun {
 		return fmt.Errorf("restore %s is a dry run", r.ID)
 	}
 	if err := r.end(Restored, attempt, now); err != nil {
 		return err
 	}
-	r.Kept, r.Downtime = s.Kept, s.Downtime
+	r.Held, r.Downtime, r.SwitchedAt = &held, s.Downtime, now
 	if report != nil {
 		r.Report = report
 	}
@@ -262,6 +315,41 @@ type Report struct {
 	Statements int64            `json:"statements"` // run in the staged copy
 	Rows       int64            `json:"rows"`       // in the staged copy
 	Stages     map[Stage]Timing `json:"stages"`
+	// Objects are the schema objects that the copy has more, less or otherwise than live.
+	Objects []ObjectChange `json:"objects,omitempty"`
+	// LiveBytes and CopyBytes are what the two databases take on the server's disk; 0 where it could not be asked.
+	LiveBytes int64 `json:"liveBytes,omitempty"`
+	CopyBytes int64 `json:"copyBytes,omitempty"`
+	// Seconds is how long this run took; RealSeconds and ApplySeconds are estimates of how long a real run would take, and the
+	// switch of this copy as it stands.
+	Seconds      float64 `json:"seconds"`
+	RealSeconds  float64 `json:"realSeconds,omitempty"`
+	ApplySeconds float64 `json:"applySeconds,omitempty"`
+	// Unproven says that nothing proves the file to be complete.
+	Unproven bool `json:"unproven,omitempty"`
+	// FileDatabase is the name under which the file thought its database lived; "" where it names none.
+	FileDatabase string `json:"fileDatabase,omitempty"`
+	// Warnings are what an operator should know that keeps nothing from going on.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Change says how something differs.
+type Change string
+
+// The ways in which the copy differs from live.
+const (
+	Added   Change = "added"
+	Removed Change = "removed"
+	Altered Change = "changed"
+)
+
+// ObjectChange is a schema object that differs between live and the copy.
+type ObjectChange struct {
+	Kind   string `json:"kind"` // such as table, column, index, constraint, view, function, trigger, policy, type, sequence, extension
+	Name   string `json:"name"` // in full, for people to read
+	Change Change `json:"change"`
+	Live   string `json:"live,omitempty"` // its definition, shortened, where it was changed
+	After  string `json:"after,omitempty"`
 }
 
 // Timing is how long a stage took.
@@ -286,6 +374,12 @@ type TableChange struct {
 	Table  string `json:"table"`
 	Live   int64  `json:"live"`
 	After  int64  `json:"after"`
+	// Column is the column by which the newest row is told, "" where the table has none that is fit. The two newest are in the
+	// server's words, "" where there is no row. NewerInLive is how many rows of live come after the copy's newest.
+	Column      string `json:"column,omitempty"`
+	NewestLive  string `json:"newestLive,omitempty"`
+	NewestAfter string `json:"newestAfter,omitempty"`
+	NewerInLive int64  `json:"newerInLive,omitempty"`
 }
 
 // Changed reports whether the number of rows differs, or the table will be gone: also one whose rows now may not be read.
@@ -300,8 +394,9 @@ type Skipped struct {
 
 // Switched tells of a switch that happened.
 type Switched struct {
-	Kept     string        // the name under which the replaced database is kept
-	Downtime time.Duration // 0 where it could not be measured
+	Kept      string        // the name under which the replaced database is kept
+	KeptBytes int64         // of disk; 0 where it could not be asked
+	Downtime  time.Duration // 0 where it could not be measured
 }
 
 // Progress is how far a running job is.

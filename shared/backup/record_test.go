@@ -86,14 +86,14 @@ func TestBackup_IsNotCreatedWithoutProof(t *testing.T) {
 func TestRestore_ADryRunNeverBecomesRestored(t *testing.T) {
 	t.Parallel()
 	r := backup.Restore{Job: running(t, 1), DryRun: true}
-	if err := r.Switch(1, nil, backup.Switched{Kept: "k"}, now); err == nil {
+	if err := r.Switch(1, nil, backup.Switched{Kept: "k"}, backup.Held{Name: "k"}, now); err == nil {
 		t.Error("a dry run was recorded as restored")
 	}
-	if err := r.Rehearse(1, backup.Report{}, now); err != nil || r.State != backup.Rehearsed {
+	if err := r.Rehearse(1, backup.Report{}, nil, now); err != nil || r.State != backup.Rehearsed {
 		t.Errorf("Rehearse: %v, state %s", err, r.State)
 	}
 	real := backup.Restore{Job: running(t, 1)}
-	if err := real.Rehearse(1, backup.Report{}, now); err == nil {
+	if err := real.Rehearse(1, backup.Report{}, nil, now); err == nil {
 		t.Error("a real run was recorded as rehearsed")
 	}
 }

@@ -56,7 +56,7 @@ func TestRestore_ShowsItsReport(t *testing.T) {
 		Stages: map[backup.Stage]backup.Timing{backup.StageLoad: {Started: time.Now(), Seconds: 2}, backup.StageInspect: {Started: time.Now(), Seconds: 1}},
 	}
 	_, err := w.restores.Update(t.Context(), "school", id, func(r *backup.Restore) error {
-		return errors.Join(r.Begin("worker-1", time.Now()), r.Rehearse(1, report, time.Now()))
+		return errors.Join(r.Begin("worker-1", time.Now()), r.Rehearse(1, report, nil, time.Now()))
 	})
 	if err != nil {
 		t.Fatal(err)

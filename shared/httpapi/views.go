@@ -218,7 +218,10 @@ type StageOfRestore struct {
 
 func restoreView(r backup.Restore, withLog bool) Restore {
 	v := Restore{Job: jobView(r.Job, withLog), State: r.State, Source: Source{Backup: r.Backup}, Filename: r.Filename, DryRun: r.DryRun,
-		Kept: r.Kept, DowntimeSeconds: r.Downtime.Seconds()}
+		DowntimeSeconds: r.Downtime.Seconds()}
+	if r.Held != nil {
+		v.Kept = r.Held.Name
+	}
 	if p := r.Report; p != nil {
 		v.Summary = &Summary{Tables: len(p.Tables), Rows: p.Rows, Statements: p.Statements, Skipped: len(p.Skipped), ByHand: len(p.ByHand)}
 		for _, t := range p.Tables {
@@ -238,7 +241,7 @@ func restoreDetail(r backup.Restore) RestoreDetail {
 	p := r.Report
 	v.Report = &Report{Tables: []TableChange{}, Loader: p.Loader, Stages: []StageOfRestore{}}
 	for _, t := range p.Tables[:min(len(p.Tables), maxRows)] {
-		v.Report.Tables = append(v.Report.Tables, TableChange(t))
+		v.Report.Tables = append(v.Report.Tables, TableChange{Schema: t.Schema, Table: t.Table, Live: t.Live, After: t.After})
 	}
 	for _, s := range p.Skipped[:min(len(p.Skipped), maxRows/10)] {
 		v.Report.Skipped = append(v.Report.Skipped, Skipped{Line: s.Line, Text: short(s.Text), Why: s.Why})

@@ -235,12 +235,28 @@ func (e *engine) Recover(context.Context, backup.Target, backup.Attempt) (*backu
 	return e.recover, e.lostTo
 }
 
-func (e *engine) Stage(context.Context, backup.Target, backup.Attempt) (backup.Staged, error) {
+func (e *engine) Stage(context.Context, backup.Target, backup.Attempt, backup.Need) (backup.Staged, error) {
 	e.stagings.Add(1)
 	return &staged{e}, nil
 }
 
+func (e *engine) Resume(context.Context, backup.Target, backup.Attempt, backup.Parked) (backup.Staged, error) {
+	return &staged{e}, nil
+}
+
+func (e *engine) Undo(ctx context.Context, _ backup.Target, _ backup.Attempt, _ string, confirm func(context.Context) error) (backup.Switched, error) {
+	return backup.Switched{Kept: "br_undo_kept"}, confirm(ctx)
+}
+
+func (e *engine) Drop(context.Context, backup.Target, backup.Attempt, string) error { return nil }
+
 type staged struct{ e *engine }
+
+func (s *staged) Warnings() []string { return nil }
+
+func (s *staged) Park(context.Context) (backup.Parked, error) {
+	return backup.Parked{Name: "br_x_1"}, nil
+}
 
 func (s *staged) Loader() backup.Loader { return backup.LoaderPrepared }
 func (s *staged) ByHand() []string      { return []string{"ALTER ROLE x"} }
@@ -254,15 +270,15 @@ func (s *staged) Load(_ context.Context, r io.Reader, _ func(backup.Progress)) (
 	return backup.Loaded{Statements: 2, Tables: dumpTables}, s.e.load
 }
 
-func (s *staged) Verify(_ context.Context, want []backup.TableRows, _ func(backup.Progress)) error {
-	if len(want) != 1 || want[0].Rows != 2 {
+func (s *staged) Verify(_ context.Context, want backup.Want, _ func(backup.Progress)) error {
+	if len(want.Tables) != 1 || want.Tables[0].Rows != 2 {
 		return &backup.Error{Code: backup.CodeVerifyMismatch, Text: "the counts did not arrive"}
 	}
 	return s.e.verify
 }
 
-func (s *staged) Compare(context.Context, func(backup.Progress)) ([]backup.TableChange, error) {
-	return []backup.TableChange{{Schema: "public", Table: "t", Live: 5, After: 2}}, nil
+func (s *staged) Compare(context.Context, func(backup.Progress)) (backup.Comparison, error) {
+	return backup.Comparison{Tables: []backup.TableChange{{Schema: "public", Table: "t", Live: 5, After: 2}}}, nil
 }
 
 func (s *staged) Switch(ctx context.Context, confirm func(context.Context) error) (backup.Switched, error) {

@@ -38,9 +38,11 @@ func (x *RestoreExecutor) Execute(ctx context.Context, o backup.OpenJob, p *Post
 	case err != nil:
 		return l.fail(ctx, o, r.Attempt, err)
 	case switched != nil:
-		err = l.end(ctx, o, func(r2 *backup.Restore) error { return r2.Switch(r.Attempt, report, *switched, time.Now().UTC()) })
+		err = l.end(ctx, o, func(r2 *backup.Restore) error {
+			return r2.Switch(r.Attempt, report, *switched, backup.Held{Name: switched.Kept}, time.Now().UTC())
+		})
 	default:
-		err = l.end(ctx, o, func(r2 *backup.Restore) error { return r2.Rehearse(r.Attempt, *report, time.Now().UTC()) })
+		err = l.end(ctx, o, func(r2 *backup.Restore) error { return r2.Rehearse(r.Attempt, *report, nil, time.Now().UTC()) })
 	}
 	if err == nil && report != nil {
 		x.noteRehearsal(ctx, r)
@@ -122,7 +124,10 @@ func (r *restoreRun) source(ctx context.Context) (b backup.Backup, err error) {
 // build makes the copy and switches it in unless this is a dry run. Whatever fails, the copy is dropped.
 func (r *restoreRun) build(ctx context.Context, engine backup.Engine, t backup.Target, a backup.Attempt, b backup.Backup) (switched *backup.Switched, report *backup.Report, err error) {
 	var staged backup.Staged
-	if err := r.stage(backup.StageStage, func() (err error) { staged, err = engine.Stage(ctx, t, a); return err }); err != nil {
+	if err := r.stage(backup.StageStage, func() (err error) {
+		staged, err = engine.Stage(ctx, t, a, backup.Need{SQLBytes: b.SQLBytes, Tables: b.Tables, ServerVersion: b.ServerVersion})
+		return err
+	}); err != nil {
 		return nil, nil, fmt.Errorf("stage: %w", err)
 	}
 	defer func() {
@@ -202,12 +207,15 @@ func (r *restoreRun) fill(ctx context.Context, staged backup.Staged, b backup.Ba
 	if err := r.stage(backup.StageLoad, func() error { return r.load(ctx, staged, *b.File, progress(backup.StageLoad)) }); err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
-	err := r.stage(backup.StageVerify, func() error { return staged.Verify(ctx, b.Tables, progress(backup.StageVerify)) })
+	err := r.stage(backup.StageVerify, func() error {
+		return staged.Verify(ctx, backup.Want{Tables: b.Tables, Exact: true}, progress(backup.StageVerify))
+	})
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
-	err = r.stage(backup.StageCompare, func() (err error) {
-		r.report.Tables, err = staged.Compare(ctx, progress(backup.StageCompare))
+	err = r.stage(backup.StageCompare, func() error {
+		c, err := staged.Compare(ctx, progress(backup.StageCompare))
+		r.report.Tables, r.report.Objects, r.report.LiveBytes, r.report.CopyBytes = c.Tables, c.Objects, c.LiveBytes, c.CopyBytes
 		return err
 	})
 	if err != nil {

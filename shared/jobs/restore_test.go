@@ -40,7 +40,7 @@ func TestRestore_ADryRunReportsAndDropsTheCopy(t *testing.T) {
 	id := w.startRestore(b, true).ID
 	w.work("second")
 	r := w.restore(id)
-	if r.State != backup.Rehearsed || r.Report == nil || r.Kept != "" {
+	if r.State != backup.Rehearsed || r.Report == nil || r.Held != nil {
 		t.Fatalf("restore is %+v, failure %+v", r, r.Failure)
 	}
 	if want := []backup.TableChange{{Schema: "public", Table: "t", Live: 5, After: 2}}; !cmp.Equal(r.Report.Tables, want) {
@@ -73,7 +73,7 @@ func TestRestore_ARealRunSwitchesAndKeeps(t *testing.T) {
 	if w.backup(source).LastRehearsal.IsZero() {
 		t.Error("the backup does not know that it was verified")
 	}
-	if r.State != backup.Restored || r.Kept != "br_x_kept" || r.Downtime != time.Millisecond || r.Report == nil || len(r.Report.ByHand) != 1 {
+	if r.State != backup.Restored || r.Held.Name != "br_x_kept" || r.Downtime != time.Millisecond || r.Report == nil || len(r.Report.ByHand) != 1 {
 		t.Fatalf("restore is %+v, failure %+v", r, r.Failure)
 	}
 	w.nothingOpen()
@@ -152,8 +152,8 @@ func TestRestore_ASwitchBeforeTheCrashIsFound(t *testing.T) {
 	}
 	w.engine.recover = &backup.Switched{Kept: "br_old_kept"}
 	w.work("second")
-	if r := w.restore(id); r.State != backup.Restored || r.Kept != "br_old_kept" {
-		t.Errorf("restore is %s, kept %q: %+v", r.State, r.Kept, r.Failure)
+	if r := w.restore(id); r.State != backup.Restored || r.Held.Name != "br_old_kept" {
+		t.Errorf("restore is %s, kept %q: %+v", r.State, r.Held.Name, r.Failure)
 	}
 	if w.engine.stagings.Load() != 0 {
 		t.Error("it was done a second time")
@@ -170,8 +170,8 @@ func TestRestore_ASwitchWhoseAnswerWasLostIsLookedUp(t *testing.T) {
 		return errors.New("connection reset")
 	}
 	w.work("second")
-	if r := w.restore(id); r.State != backup.Restored || r.Kept != "br_x_kept" || r.Report == nil {
-		t.Errorf("restore is %s, kept %q: %+v", r.State, r.Kept, r.Failure)
+	if r := w.restore(id); r.State != backup.Restored || r.Held.Name != "br_x_kept" || r.Report == nil {
+		t.Errorf("restore is %s, kept %q: %+v", r.State, r.Held.Name, r.Failure)
 	}
 	w.nothingOpen()
 }

@@ -11,7 +11,12 @@ import (
 )
 
 // Compare counts live's tables as the secret's role, beside the copy's, which Verify has counted.
-func (s *staged) Compare(ctx context.Context, report func(backup.Progress)) ([]backup.TableChange, error) {
+func (s *staged) Compare(ctx context.Context, report func(backup.Progress)) (backup.Comparison, error) {
+	tables, err := s.compareTables(ctx, report)
+	return backup.Comparison{Tables: tables}, err
+}
+
+func (s *staged) compareTables(ctx context.Context, report func(backup.Progress)) ([]backup.TableChange, error) {
 	conn, err := s.e.connect(ctx, s.t, s.a, secretLogin(s.t, s.live.name))
 	if err != nil {
 		return nil, err

@@ -89,7 +89,7 @@ func TestEngine_StageCreatesExtensionsThatTheLoaderMayNot(t *testing.T) {
 	w.exec("ALTER ROLE " + ident(w.app) + " NOSUPERUSER")
 	next := attempt(1)
 	w.untouched("no superuser", next.Job, func() {
-		_, err := w.engine.Stage(context.Background(), w.target, next)
+		_, err := w.engine.Stage(context.Background(), w.target, next, backup.Need{})
 		failed(t, "no superuser", err, backup.CodePermission, "pageinspect", "DROP EXTENSION")
 	})
 }
@@ -135,7 +135,7 @@ func TestEngine_StageRefusesAForgottenPreparedTransaction(t *testing.T) {
 	gid := prepareTransaction(t, w)
 	w.engine.SetPreparedAge(0)
 	a := attempt(1)
-	_, err := w.engine.Stage(context.Background(), w.target, a)
+	_, err := w.engine.Stage(context.Background(), w.target, a, backup.Need{})
 	failed(t, "prepared", err, backup.CodeSwitchBlocked, gid, "COMMIT PREPARED")
 	w.clean(a.Job)
 }

@@ -66,7 +66,7 @@ func (p *childPlan) run(t *testing.T) {
 		_, err := engine.Dump(ctx, target, p.Attempt, &dyingWriter{p: p}, nil)
 		t.Fatal(err)
 	}
-	s, err := engine.Stage(ctx, target, p.Attempt)
+	s, err := engine.Stage(ctx, target, p.Attempt, backup.Need{})
 	if err != nil {
 		t.Fatal(describe(err))
 	}
@@ -78,7 +78,7 @@ func (p *childPlan) run(t *testing.T) {
 	if _, err := s.Load(ctx, &at{bytes.NewReader(text), len(text) / 2, func() { p.die("load") }}, nil); err != nil {
 		t.Fatal(describe(err))
 	}
-	if err := s.Verify(ctx, p.Tables, nil); err != nil {
+	if err := s.Verify(ctx, backup.Want{Tables: p.Tables, Exact: true}, nil); err != nil {
 		t.Fatal(describe(err))
 	}
 	p.die("verify")
@@ -190,7 +190,7 @@ func TestEngine_RecoverLeavesOthersAlone(t *testing.T) {
 	mine := backup.Attempt{Job: backup.NewID(), Number: 10}
 	var copies []backup.Staged
 	for _, a := range []backup.Attempt{{Job: mine.Job, Number: 1}, {Job: mine.Job, Number: 9}, mine, attempt(1)} {
-		s, err := w.engine.Stage(ctx, w.target, a)
+		s, err := w.engine.Stage(ctx, w.target, a, backup.Need{})
 		if err != nil {
 			t.Fatal(describe(err))
 		}
@@ -232,7 +232,7 @@ func TestStaged_DiscardKeepsToItsCallersTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a := attempt(1)
-	s, err := w.engine.Stage(t.Context(), w.target, a)
+	s, err := w.engine.Stage(t.Context(), w.target, a, backup.Need{})
 	if err != nil {
 		t.Fatal(err)
 	}

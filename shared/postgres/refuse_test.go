@@ -69,7 +69,7 @@ func TestEngine_StageNamesWhatIsMissing(t *testing.T) {
 			c.alter(&target.Credentials)
 		}
 		w.untouched(c.name, a.Job, func() {
-			s, err := w.engine.Stage(context.Background(), target, a)
+			s, err := w.engine.Stage(context.Background(), target, a, backup.Need{})
 			failed(t, c.name, err, c.code, c.says...)
 			if s != nil {
 				t.Errorf("%s: there is a copy", c.name)
@@ -142,7 +142,7 @@ func TestStaged_LoadThatFailsLeavesNothing(t *testing.T) {
 	for _, c := range cases {
 		a := attempt(1)
 		w.untouched(c.name, a.Job, func() {
-			s, err := w.engine.Stage(context.Background(), w.target, a)
+			s, err := w.engine.Stage(context.Background(), w.target, a, backup.Need{})
 			if err != nil {
 				t.Fatalf("%s: stage: %v", c.name, describe(err))
 			}
@@ -193,7 +193,7 @@ func TestStaged_VerifyRefusesACopyThatDiffers(t *testing.T) {
 	for _, c := range cases {
 		a := attempt(1)
 		w.untouched(c.name, a.Job, func() {
-			s, err := w.engine.Stage(context.Background(), w.target, a)
+			s, err := w.engine.Stage(context.Background(), w.target, a, backup.Need{})
 			if err != nil {
 				t.Fatalf("%s: stage: %v", c.name, describe(err))
 			}
@@ -206,7 +206,7 @@ func TestStaged_VerifyRefusesACopyThatDiffers(t *testing.T) {
 				t.Errorf("%s: load: %v", c.name, describe(err))
 				return
 			}
-			failed(t, c.name, s.Verify(context.Background(), c.want, nil), backup.CodeVerifyMismatch, c.says...)
+			failed(t, c.name, s.Verify(context.Background(), backup.Want{Tables: c.want, Exact: true}, nil), backup.CodeVerifyMismatch, c.says...)
 		})
 	}
 }
@@ -218,7 +218,7 @@ func TestStaged_DiskFullIsSaid(t *testing.T) {
 	w.exec(fmt.Sprintf(`ALTER ROLE %[1]s SET temp_file_limit = '64kB'; ALTER ROLE %[1]s SET maintenance_work_mem = '1MB'`, ident(w.app+"_restore")))
 	a := attempt(1)
 	w.untouched("a limit", a.Job, func() {
-		s, err := w.engine.Stage(context.Background(), w.target, a)
+		s, err := w.engine.Stage(context.Background(), w.target, a, backup.Need{})
 		if err != nil {
 			t.Fatal(describe(err))
 		}
@@ -243,7 +243,7 @@ func TestStaged_FullFileSystemIsSaid(t *testing.T) {
 	text, _ := w.small()
 	a := attempt(1)
 	w.untouched("a full file system", a.Job, func() {
-		s, err := w.engine.Stage(context.Background(), w.target, a)
+		s, err := w.engine.Stage(context.Background(), w.target, a, backup.Need{})
 		if err != nil {
 			t.Fatal(describe(err))
 		}

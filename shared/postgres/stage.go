@@ -35,7 +35,7 @@ type staged struct {
 var _ backup.Staged = (*staged)(nil)
 
 // Stage checks that a restore can go through, chooses its login and creates an empty database for it.
-func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt) (backup.Staged, error) {
+func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, _ backup.Need) (backup.Staged, error) {
 	admin, err := e.connect(ctx, t, a, secretLogin(t, maintenance(t.Credentials)))
 	if err != nil {
 		return nil, err

@@ -20,15 +20,15 @@ const listTables = `SELECT n.nspname, c.relname, ` + extensionMember + ` FROM pg
 
 // Verify counts the copy's tables, checks sequences and constraints, then switches row level security on, fills the
 // materialized views and collects statistics. All of it runs as the loader: it may run code from the file.
-func (s *staged) Verify(ctx context.Context, want []backup.TableRows, report func(backup.Progress)) error {
+func (s *staged) Verify(ctx context.Context, want backup.Want, report func(backup.Progress)) error {
 	// Without row_security = off a policy would hide rows from the count instead of refusing it.
 	if err := s.exec(ctx, "SET row_security = off"); err != nil {
 		return serverFailure(ctx, err, "count the copy's rows")
 	}
-	if err := s.countTables(ctx, want, report); err != nil {
+	if err := s.countTables(ctx, want.Tables, report); err != nil {
 		return err
 	}
-	if err := mismatch(want, s.file.tables, s.counted); err != nil {
+	if err := mismatch(want.Tables, s.file.tables, s.counted); err != nil {
 		return err
 	}
 	for _, check := range []func(context.Context) error{s.checkSequences, s.checkOwnedSequences, s.checkConstraints, s.protect, s.fillViews} {

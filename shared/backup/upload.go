@@ -1,0 +1,96 @@
+package backup
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"time"
+)
+
+// Upload is the record of a file that somebody sends in to restore. It goes pending → received → accepted | rejected: its link was
+// given out; the file is in the bucket; it was inspected. The inspection is the upload's job, which runs from received on.
+type Upload struct {
+	Job
+	Filename string    `json:"filename"`          // as the sender names it
+	Key      string    `json:"key"`               // where it is sent to
+	Size     int64     `json:"size"`              // bytes, as announced
+	PartsID  string    `json:"partsId,omitempty"` // S3's id of an upload in parts; "" for one in a single piece
+	Expires  time.Time `json:"expires"`           // when its link ends
+	// File is pinned when the file was received; its SHA-256 is known once it was inspected.
+	File       *Stored     `json:"file,omitempty"`
+	Inspection *Inspection `json:"inspection,omitempty"` // of an accepted one, and of a rejected one as far as it was read
+}
+
+// acceptedNames are the names that an uploaded file may have.
+var acceptedNames = []string{".sql", ".gz", ".sql.gz"}
+
+// CheckUploadName refuses a file by its name, before a byte of it is sent.
+func CheckUploadName(filename string) error {
+	base := path.Base(strings.ReplaceAll(filename, `\`, "/"))
+	for _, end := range acceptedNames {
+		if n := len(base) - len(end); n > 0 && strings.EqualFold(base[n:], end) {
+			return nil
+		}
+	}
+	return &Error{Code: "upload_name_refused", Text: fmt.Sprintf("The file %q is not of a kind that can be restored.", base),
+		Hint: "Choose a file whose name ends in " + strings.Join(acceptedNames, ", ") + "."}
+}
+
+// Receive moves a pending upload to received. file says which version of which object it is.
+func (u *Upload) Receive(file Stored) error {
+	if u.State != Pending {
+		return &TransitionError{ID: u.ID, From: u.State, To: Received}
+	}
+	u.State, u.File = Received, &file
+	return nil
+}
+
+// Accept moves an upload that was inspected by attempt to accepted. sha256 is that of the bytes that were read.
+func (u *Upload) Accept(attempt int, found Inspection, sha256 string, now time.Time) error {
+	if found.HazardCount > 0 || found.Completeness == Cut || u.File == nil || sha256 == "" {
+		return fmt.Errorf("accept upload %s: its inspection does not allow it", u.ID)
+	}
+	if err := u.end(Accepted, attempt, now); err != nil {
+		return err
+	}
+	u.Inspection, u.File.SHA256 = &found, sha256
+	return nil
+}
+
+// Reject moves an upload to rejected. found is nil where it was not inspected.
+func (u *Upload) Reject(attempt int, found *Inspection, why Failure, now time.Time) error {
+	if err := u.Fail(attempt, why, now); err != nil {
+		return err
+	}
+	u.State, u.Inspection = Rejected, found
+	return nil
+}
+
+// Usable is nil where the upload can be restored, else an *Error that says why not.
+func (u *Upload) Usable() error {
+	const code = "upload_not_accepted"
+	switch u.State {
+	case Accepted:
+		return nil
+	case Rejected:
+		return &Error{Code: code, Text: "This upload was rejected.", Hint: "Read its reason, then upload another file."}
+	case Pending:
+		return &Error{Code: code, Text: "The file of this upload has not arrived.", Hint: "Send it to the upload's link, then complete the upload."}
+	}
+	return &Error{Code: code, Text: "This upload is being inspected.", Hint: "Wait until it is accepted."}
+}
+
+// PostForm is what somebody needs to send a file into the bucket by one POST of multipart/form-data: the fields, in any order,
+// and behind them the field "file". It takes a file of the announced size only, under the one key.
+type PostForm struct {
+	URL     string
+	Fields  map[string]string
+	Expires time.Time
+}
+
+// PartLinks is what somebody needs to send a file in parts: each but the last has PartSize bytes, and is PUT to its URL.
+type PartLinks struct {
+	PartSize int64
+	URLs     []string
+	Expires  time.Time
+}
