@@ -14,12 +14,19 @@ type Upload struct {
 	Filename string    `json:"filename"`          // as the sender names it
 	Key      string    `json:"key"`               // where it is sent to
 	Size     int64     `json:"size"`              // bytes, as announced
+	SHA256   string    `json:"sha256,omitempty"`  // as announced: a file that has another is rejected; "" where the sender did not say
 	PartsID  string    `json:"partsId,omitempty"` // S3's id of an upload in parts; "" for one in a single piece
 	Expires  time.Time `json:"expires"`           // when its link ends
 	// File is pinned when the file was received; its SHA-256 is known once it was inspected.
 	File       *Stored     `json:"file,omitempty"`
 	Inspection *Inspection `json:"inspection,omitempty"` // of an accepted one, and of a rejected one as far as it was read
 }
+
+// MaxUploadSize is the largest file that is taken, in bytes. No worker could restore a larger one in the time it has.
+const MaxUploadSize = 100 << 30
+
+// MaxPostSize is S3's bound on a form that sends a file, in bytes. A larger file is sent in parts.
+const MaxPostSize = 5 << 30
 
 // acceptedNames are the names that an uploaded file may have.
 var acceptedNames = []string{".sql", ".gz", ".sql.gz"}
@@ -63,6 +70,21 @@ func (u *Upload) Reject(attempt int, found *Inspection, why Failure, now time.Ti
 		return err
 	}
 	u.State, u.Inspection = Rejected, found
+	return nil
+}
+
+// Unproven reports whether nothing proves the file to be complete: a restore of it has to be asked for with that in mind.
+func (u *Upload) Unproven() bool { return u.Inspection != nil && u.Inspection.Completeness == Unproven }
+
+// CanRestore is nil where a restore may be started with these options, else an *Error.
+func (u *Upload) CanRestore(o RestoreOptions) error {
+	if err := u.Usable(); err != nil {
+		return err
+	}
+	if u.Unproven() && !o.AcceptUnproven {
+		return &Error{Code: "upload_unproven", Text: "Nothing proves that this file is complete: it has no end mark of a tool that is known.",
+			Hint: "Check where the file comes from. If it is what you want, acknowledge this and start the restore again."}
+	}
 	return nil
 }
 

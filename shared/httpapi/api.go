@@ -44,7 +44,12 @@ type Files interface {
 // Desk starts jobs. Both calls return the job of that id as it stands where there is one already; id "" is a new one.
 type Desk interface {
 	StartBackup(ctx context.Context, database backup.Database, id string, by backup.Actor) (backup.Backup, error)
-	StartRestore(ctx context.Context, b backup.Backup, id string, dryRun bool, by backup.Actor) (backup.Restore, error)
+	StartRestore(ctx context.Context, source backup.RestoreSource, id string, o backup.RestoreOptions, by backup.Actor) (backup.Restore, error)
+	Announce(ctx context.Context, database backup.Database, id string, file backup.UploadFile, by backup.Actor) (backup.Upload, error)
+	Receive(ctx context.Context, u backup.Upload) (backup.Upload, error)
+	Apply(ctx context.Context, database, restore, id string, by backup.Actor) (backup.Restore, error)
+	Undo(ctx context.Context, database, restore, id string, by backup.Actor) (backup.Restore, error)
+	Cancel(ctx context.Context, database, restore string, by backup.Actor) (backup.Restore, error)
 }
 
 // Periodic starts the backups of many databases (all where names is empty), each once in a minute.

@@ -111,7 +111,7 @@ func (a *API) createRestore(ctx context.Context, in *createRestoreInput) (*accep
 	if err := b.Usable(); err != nil {
 		return nil, err
 	}
-	r, err := a.Desk.StartRestore(ctx, b, id, dryRun, actor(ctx))
+	r, err := a.Desk.StartRestore(ctx, backup.RestoreSource{Backup: &b}, id, backup.RestoreOptions{DryRun: dryRun}, actor(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 type Desk struct {
 	Backups  backup.Records[backup.Backup]
 	Restores backup.Records[backup.Restore]
+	Uploads  backup.Records[backup.Upload]
+	Dropbox  backup.Dropbox
 	Open     backup.OpenJobs
 	Bell     backup.Doorbell
 	Activity backup.ActivityLog
@@ -31,21 +33,42 @@ func (d *Desk) StartBackup(ctx context.Context, database backup.Database, id str
 	})
 }
 
-// StartRestore records a restore of a backup that is usable, into the database it was taken of. See StartBackup for id.
-func (d *Desk) StartRestore(ctx context.Context, b backup.Backup, id string, dryRun bool, by backup.Actor) (backup.Restore, error) {
-	if err := b.Usable(); err != nil {
+// StartRestore records a restore of a backup or upload that is usable, into the database it belongs to. See StartBackup for id.
+func (d *Desk) StartRestore(ctx context.Context, source backup.RestoreSource, id string, o backup.RestoreOptions, by backup.Actor) (backup.Restore, error) {
+	r, err := restoreOf(source, o)
+	if err != nil {
 		return backup.Restore{}, err
 	}
 	id, now := orNew(id), time.Now().UTC()
-	r := backup.Restore{Job: newJob(id, b.Database, by, now), Backup: b.ID, Filename: b.Filename, DryRun: dryRun, Source: *b.File}
+	r.Job = newJob(id, r.Database, by, now)
 	action := "restore.run"
-	if dryRun {
+	if o.DryRun {
 		action = "restore.rehearse"
 	}
 	return start(ctx, d, d.Restores, request[backup.Restore]{
-		job: backup.OpenJob{Database: b.Database, Kind: backup.RestoreJob, ID: id}, record: r, state: func(r backup.Restore) backup.State { return r.State },
-		entry: backup.Entry{Actor: by, Action: action, At: now, Detail: b.Filename},
+		job: backup.OpenJob{Database: r.Database, Kind: backup.RestoreJob, ID: id}, record: r, state: func(r backup.Restore) backup.State { return r.State },
+		entry: backup.Entry{Actor: by, Action: action, At: now, Detail: r.Filename},
 	})
+}
+
+// restoreOf pins what is to be restored.
+func restoreOf(source backup.RestoreSource, o backup.RestoreOptions) (r backup.Restore, err error) {
+	r.DryRun, r.AcceptUnproven = o.DryRun, o.AcceptUnproven
+	switch b, u := source.Backup, source.Upload; {
+	case b != nil:
+		if err := b.Usable(); err != nil {
+			return r, err
+		}
+		r.Database, r.Backup, r.Filename, r.Source = b.Database, b.ID, b.Filename, *b.File
+	case u != nil:
+		if err := u.CanRestore(o); err != nil {
+			return r, err
+		}
+		r.Database, r.Upload, r.Filename, r.Source = u.Database, u.ID, u.Filename, *u.File
+	default:
+		return r, errors.New("start a restore: neither a backup nor an upload is given")
+	}
+	return r, nil
 }
 
 type request[T any] struct {

@@ -16,7 +16,7 @@ import (
 
 func (w *world) startRestore(b backup.Backup, dryRun bool) backup.Restore {
 	w.t.Helper()
-	r, err := w.desk.StartRestore(w.t.Context(), b, "", dryRun, anna)
+	r, err := w.desk.StartRestore(w.t.Context(), backup.RestoreSource{Backup: &b}, "", backup.RestoreOptions{DryRun: dryRun}, anna)
 	if err != nil {
 		w.t.Fatalf("start restore: %v", err)
 	}
@@ -251,7 +251,7 @@ func TestStartRestore_RefusesWhatIsNotCreated(t *testing.T) {
 	w := newWorld(t)
 	b := w.startBackup()
 	var told *backup.Error
-	if _, err := w.desk.StartRestore(t.Context(), b, "", true, anna); !errors.As(err, &told) || told.Code != "backup_not_created" {
+	if _, err := w.desk.StartRestore(t.Context(), backup.RestoreSource{Backup: &b}, "", backup.RestoreOptions{DryRun: true}, anna); !errors.As(err, &told) || told.Code != "backup_not_created" {
 		t.Errorf("error %v", err)
 	}
 	if keys := w.objects("records/restores/"); len(keys) > 0 {

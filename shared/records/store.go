@@ -29,6 +29,11 @@ func (s *Store) Restores() backup.Records[backup.Restore] {
 	return collection[backup.Restore]{s.bucket, "records/restores/"}
 }
 
+// Uploads are the records of uploads.
+func (s *Store) Uploads() backup.Records[backup.Upload] {
+	return collection[backup.Upload]{s.bucket, "records/uploads/"}
+}
+
 // Activity is the log of who did what.
 func (s *Store) Activity() backup.ActivityLog { return activityLog{s.bucket} }
 
