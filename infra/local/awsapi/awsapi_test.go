@@ -252,6 +252,34 @@ func TestFaults_LostRequestAndLostAnswer(t *testing.T) {
 	}
 }
 
+func TestFaults_StallHoldsTheCallerUntilItGoesAway(t *testing.T) {
+	s := start(t, t.TempDir())
+	c := newClients(s.URL(), "local-secret").s3
+	if err := s.S3Faults().Set(Fault{Kind: Stall, Method: "PUT", KeyPrefix: "records/"}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- put(ctx, c, "records/a", "x") }()
+	for s.S3Faults().List()[0].From == "" {
+		select {
+		case err := <-ended:
+			t.Fatalf("it was answered: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if _, _, err := net.SplitHostPort(s.S3Faults().List()[0].From); err != nil {
+		t.Errorf("who waits is told as %q", s.S3Faults().List()[0].From)
+	}
+	leave()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("after the caller left: %v", err)
+	}
+	if _, err := get(t.Context(), c, "records/a"); err == nil {
+		t.Error("what was stalled was done")
+	}
+}
+
 func TestFaults_FromOutside(t *testing.T) {
 	s := start(t, t.TempDir())
 	c, ctx := newClients(s.URL(), "local-secret").s3, t.Context()

@@ -19,6 +19,8 @@ const (
 	DropRequest FaultKind = "drop-request"
 	// DropAnswer does what was asked, then cuts the connection instead of answering.
 	DropAnswer FaultKind = "drop-answer"
+	// Stall neither does what was asked nor answers, for as long as the caller waits.
+	Stall FaultKind = "stall"
 )
 
 // Fault makes some S3 requests go wrong: those that match all of its fields that are not empty.
@@ -32,7 +34,8 @@ type Fault struct {
 	Skip     int `json:"skip,omitempty"`     // this many matching requests pass first
 	Requests int `json:"requests,omitempty"` // then this many go wrong; 0 for all until cleared
 
-	Matched int `json:"matched"` // how many requests have matched so far; set by the server
+	Matched int    `json:"matched"` // how many requests have matched so far; set by the server
+	From    string `json:"-"`       // the address that the last of them came from; set by the server
 }
 
 func (f *Fault) matches(r *http.Request) bool {
@@ -54,11 +57,11 @@ func (f *Faults) Set(faults ...Fault) error {
 	list := make([]*Fault, 0, len(faults))
 	for _, fault := range faults {
 		switch fault.Kind {
-		case SlowDown, DropRequest, DropAnswer:
+		case SlowDown, DropRequest, DropAnswer, Stall:
 		default:
-			return fmt.Errorf("set S3 faults: kind is %q, not %s, %s or %s", fault.Kind, SlowDown, DropRequest, DropAnswer)
+			return fmt.Errorf("set S3 faults: kind is %q, not %s, %s, %s or %s", fault.Kind, SlowDown, DropRequest, DropAnswer, Stall)
 		}
-		fault.Matched = 0
+		fault.Matched, fault.From = 0, ""
 		list = append(list, &fault)
 	}
 	f.mu.Lock()
@@ -86,7 +89,7 @@ func (f *Faults) next(r *http.Request) FaultKind {
 		if !fault.matches(r) {
 			continue
 		}
-		fault.Matched++
+		fault.Matched, fault.From = fault.Matched+1, r.RemoteAddr
 		if fault.Matched > fault.Skip && (fault.Requests == 0 || fault.Matched <= fault.Skip+fault.Requests) {
 			return fault.Kind
 		}
@@ -110,6 +113,9 @@ func (f *Faults) wrap(s3 http.Handler) http.Handler {
 			panic(http.ErrAbortHandler)
 		case DropAnswer:
 			s3.ServeHTTP(&noAnswer{header: http.Header{}}, r)
+			panic(http.ErrAbortHandler)
+		case Stall:
+			<-r.Context().Done()
 			panic(http.ErrAbortHandler)
 		}
 	})
