@@ -1,5 +1,6 @@
 // Package files keeps dump files as objects in an S3 bucket: written as a stream of unknown length in flat memory, read as
-// a stream that outlives broken connections, and handed to browsers by presigned links.
+// a stream that outlives broken connections, and handed to browsers by presigned links. Browsers send files to it by links as
+// well: see [Store.PresignPost] and [Store.PresignParts].
 //
 // [Store.Create] begins a file, Write fills it, and Commit ends it. What Commit returns is confirmed: S3 was given the
 // whole object's length and CRC64NVME, computed here while the bytes passed, and would have refused to make an object that
@@ -28,12 +29,16 @@ type Options struct {
 	PartSize int64
 	// Parallel is how many parts are sent at once, as far as the memory reaches: 7 at most, 3 and 1 as parts grow. Default: 4.
 	Parallel int
+	// LinkPartSize is the size of the parts in which somebody else sends a file by links, in bytes, for files of up to 1,000 parts;
+	// those of larger files are two, four or more times as large. It must not change while uploads are under way. Default: 64 MiB. At
+	// least 5 MiB.
+	LinkPartSize int64
 	// Patience bounds how long a call that S3 refuses for the moment, or does not answer, is tried again. Default: what the
 	// kind of call deserves, 2 to 5 minutes.
 	Patience time.Duration
 }
 
-// Store is the files of one bucket. It implements backup.Files.
+// Store is the files of one bucket. It implements backup.Files and backup.Dropbox.
 type Store struct {
 	client  *s3.Client // one attempt per call
 	bucket  string
@@ -61,7 +66,10 @@ func New(client *s3.Client, bucket string, o Options) *Store {
 	if o.Parallel <= 0 {
 		o.Parallel = 4
 	}
-	o.PartSize = max(o.PartSize, minPartSize)
+	if o.LinkPartSize == 0 {
+		o.LinkPartSize = 64 << 20
+	}
+	o.PartSize, o.LinkPartSize = max(o.PartSize, minPartSize), max(o.LinkPartSize, minPartSize)
 	patience := func(deserved time.Duration) time.Duration {
 		if o.Patience > 0 {
 			return min(o.Patience, deserved)

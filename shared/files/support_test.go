@@ -37,9 +37,9 @@ func newWorld(t testing.TB) *world {
 	cfg := testenv.AWS(t)
 	w := &world{bucket: testenv.Bucket(t, cfg), client: s3.NewFromConfig(cfg)}
 	w.proxy = faultyconn.New(t, aws.ToString(cfg.BaseEndpoint))
-	w.direct = files.Quick(w.client, w.bucket, files.Options{})
+	w.direct = files.Quick(w.client, w.bucket, files.Options{LinkPartSize: 5 << 20})
 	faulty := s3.NewFromConfig(cfg, func(o *s3.Options) { o.BaseEndpoint = &w.proxy.URL })
-	w.faulty = files.Quick(faulty, w.bucket, files.Options{PartSize: 5 << 20})
+	w.faulty = files.Quick(faulty, w.bucket, files.Options{PartSize: 5 << 20, LinkPartSize: 5 << 20})
 	w.brief = files.Brief(faulty, w.bucket, files.Options{PartSize: 5 << 20})
 	return w
 }

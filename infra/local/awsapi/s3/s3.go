@@ -14,13 +14,10 @@ package s3
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"os"
 	"path/filepath"
 	"sync"
@@ -215,60 +212,3 @@ func (s *Server) Close() error {
 	})
 	return err
 }
-
-// newTransport connects to the gateway's socket whatever the host is. A connection serves one request: one that is kept
-// can be closed by the gateway in the moment it is taken up again, and a PUT would fail for it. A new one costs some 50 µs.
-func newTransport(socket string) *http.Transport {
-	return &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		},
-		DisableKeepAlives:  true,
-		DisableCompression: true, // else the transport asks for gzip where the client did not
-	}
-}
-
-// newFront forwards requests as they came: the host (which p.Out has from p.In), path and query are signed.
-func newFront(transport http.RoundTripper) http.Handler {
-	return &httputil.ReverseProxy{
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.URL.Scheme, p.Out.URL.Host = "http", "gateway"
-			p.Out.URL.RawQuery = p.In.URL.RawQuery // Rewrite was given a cleaned one
-		},
-		Transport:     transport,
-		FlushInterval: -1,
-		BufferPool:    &buffers{},
-		ErrorHandler:  badGateway,
-	}
-}
-
-// errorAnswer is S3's form of an error.
-type errorAnswer struct {
-	XMLName xml.Name `xml:"Error"`
-	Code    string
-	Message string
-}
-
-// badGateway answers for a gateway that can't be reached, in S3's form. 503 is an error that clients try again after.
-func badGateway(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
-		return // the client has gone
-	}
-	w.Header().Set("Content-Type", "application/xml")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = io.WriteString(w, xml.Header)
-	_ = xml.NewEncoder(w).Encode(errorAnswer{Code: "ServiceUnavailable",
-		Message: "The S3 gateway on this machine can not be reached: " + err.Error()})
-}
-
-// buffers is a pool of copy buffers, so that large objects stream without garbage.
-type buffers struct{ pool sync.Pool }
-
-func (b *buffers) Get() []byte {
-	if v, ok := b.pool.Get().(*[]byte); ok {
-		return *v
-	}
-	return make([]byte, 128<<10)
-}
-
-func (b *buffers) Put(v []byte) { b.pool.Put(&v) }
