@@ -111,7 +111,8 @@ func (s *Scanner) copyChunk() ([]byte, error) {
 	if s.at(0) == 0 {
 		s.err = s.ended
 		if s.err == io.EOF { //nolint:errorlint // it is set to io.EOF itself
-			s.err = &SyntaxError{Line: s.Line(), Began: c.began, What: `the text ends inside COPY data, without \. after its last row`}
+			s.err = &SyntaxError{Line: s.Line(), Began: c.began, Fault: Ended, Inside: "rows of COPY",
+				What: `the text ends inside COPY data, without \. after its last row`}
 		}
 		return nil, s.err
 	}

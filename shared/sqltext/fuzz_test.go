@@ -122,7 +122,7 @@ func FuzzTokens(f *testing.F) {
 				t.Fatalf("%q was left out", inner.Text)
 			}
 			_ = token.Ident()
-			_, _ = token.literal()
+			_, _ = token.Literal()
 			at = token.Offset + len(token.Text)
 		}
 		_, _, _, _ = CopyTarget(text)

@@ -33,6 +33,7 @@ type Item struct {
 	Inside bool
 
 	escapes bool
+	insert  inserting
 }
 
 // Tokens gives the tokens of a statement, read under the standard_conforming_strings that holds for it.
@@ -56,10 +57,23 @@ const (
 
 // SyntaxError says that the text can't be split any further, and where.
 type SyntaxError struct {
-	Line  int64  // where it was noticed
-	What  string // such as "the text ends inside a comment"
-	Began int64  // line where the statement, quote, comment or COPY data began that it is about
+	Line   int64  // where it was noticed
+	What   string // such as "the text ends inside a comment"
+	Began  int64  // line where the statement, quote, comment or COPY data began that it is about
+	Fault  Fault
+	Inside string // what the text ends inside, such as "a comment"; "" for other faults
 }
+
+// Fault is the kind of a SyntaxError.
+type Fault int
+
+// The kinds of faults.
+const (
+	Unclear Fault = iota // psql and the server would read it differently, or it can't be in a script
+	Ended                // the text ends too early
+	TooLong              // a statement is longer than is taken
+	NotText              // a byte that no text has
+)
 
 func (e *SyntaxError) Error() string {
 	if e.Began == e.Line {
@@ -87,6 +101,7 @@ type Scanner struct {
 	copying   copying
 	marks     marks
 	inside    []byte // text of a meta-command inside a statement
+	encoding  string // client_encoding as the text sets it; "" for the default
 }
 
 // statement is what the scanner knows of the statement it is in.
@@ -99,6 +114,7 @@ type statement struct {
 	head         [4]byte // of the first four words the letters of CREATE [OR REPLACE] FUNCTION | PROCEDURE
 	first        string  // first word, if it is one of those that matter here
 	setConfig    bool    // it calls set_config
+	insert       inserting
 }
 
 // NewScanner returns a scanner of r, whose text is uncompressed.
@@ -164,8 +180,13 @@ func (s *Scanner) scan() (Item, error) {
 			s.word()
 			continue
 		case QuotedIdent:
-			s.statement.setConfig = s.statement.setConfig || string(s.buf[s.tok:s.pos]) == `"set_config"`
+			s.quotedName()
+			s.statement.begin = false
+			continue
 		case Punct:
+			if s.statement.insert.is {
+				s.statement.insertPunct(s.buf[s.tok])
+			}
 			if s.semicolon() {
 				if s.tok > s.item {
 					return s.finish()
@@ -173,7 +194,17 @@ func (s *Scanner) scan() (Item, error) {
 				s.item = -1
 			}
 		}
-		s.statement.begin = false
+		s.statement.begin, s.statement.insert.word = false, false
+	}
+}
+
+// quotedName looks at a quoted identifier, which may be a function's name too.
+func (s *Scanner) quotedName() {
+	st, text := &s.statement, s.buf[s.tok:s.pos]
+	st.setConfig = st.setConfig || string(text) == `"set_config"`
+	if st.insert.is {
+		st.insert.word = true
+		st.insert.named = st.insert.named || text[0] != '"' || mayReach(text[1:])
 	}
 }
 
@@ -211,6 +242,11 @@ func (s *Scanner) word() {
 	}
 	if st.words == 1 {
 		st.first = first(w)
+		st.insert.is = same(w, "insert")
+	}
+	if st.insert.is {
+		st.insertWord(w)
+		return
 	}
 	if st.words <= len(st.head) {
 		st.head[st.words-1] = headLetter(w)
@@ -272,7 +308,7 @@ func (s *Scanner) finish() (Item, error) {
 		return Item{}, s.tooLong()
 	}
 	st := s.statement
-	item := Item{Kind: Statement, Line: st.line, Offset: st.offset, Text: text, escapes: s.escapes}
+	item := Item{Kind: Statement, Line: st.line, Offset: st.offset, Text: text, escapes: s.escapes, insert: st.insert}
 	s.marks.seen(item)
 	switch {
 	case st.first == "copy":
@@ -294,7 +330,7 @@ func (s *Scanner) end() error {
 		return s.ended
 	}
 	if s.item >= 0 {
-		return &SyntaxError{Line: s.Line(), What: "the text ends inside a statement", Began: s.statement.line}
+		return endsInside("a statement", s.Line(), s.statement.line)
 	}
 	return io.EOF
 }
@@ -312,11 +348,15 @@ func (s *Scanner) broken(p problem) error {
 	if s.item >= 0 {
 		began = s.lineAt(s.tok)
 	}
-	return &SyntaxError{Line: s.Line(), What: "the text ends inside " + string(p), Began: began}
+	return endsInside(string(p), s.Line(), began)
+}
+
+func endsInside(what string, line, began int64) *SyntaxError {
+	return &SyntaxError{Line: line, What: "the text ends inside " + what, Began: began, Fault: Ended, Inside: what}
 }
 
 func (s *Scanner) tooLong() error {
-	return &SyntaxError{Line: s.statement.line, Began: s.statement.line,
+	return &SyntaxError{Line: s.statement.line, Began: s.statement.line, Fault: TooLong,
 		What: fmt.Sprintf("a statement is longer than %d bytes", s.max)}
 }
 
@@ -367,7 +407,7 @@ func (s *Scanner) read() bool {
 	if i := bytes.IndexByte(fresh, 0); i >= 0 {
 		s.buf = s.buf[:len(s.buf)+i]
 		at := s.line + int64(bytes.Count(s.buf[s.counted:], newline))
-		s.ended = &SyntaxError{Line: at, Began: at, What: "there is a NUL byte: this is no SQL text, or it is in another encoding"}
+		s.ended = &SyntaxError{Line: at, Began: at, Fault: NotText, What: "there is a NUL byte: this is no SQL text, or it is in another encoding"}
 		return i > 0
 	}
 	s.buf = s.buf[:len(s.buf)+n]

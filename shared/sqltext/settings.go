@@ -17,6 +17,7 @@ func (s *Scanner) settings(item Item) error {
 				return err
 			}
 		case "client_encoding":
+			s.encoding = encodingName(set.value)
 			if unsafeEncoding(set.value) {
 				return &SyntaxError{Line: item.Line, Began: item.Line, What: "the client encoding " + set.value +
 					" has characters that contain the bytes of quotes and backslashes; convert the file to UTF-8"}
@@ -24,6 +25,30 @@ func (s *Scanner) settings(item Item) error {
 		}
 	}
 	return nil
+}
+
+// ClientEncoding is the encoding that the text says it is in, as PostgreSQL names it, such as LATIN1; UTF8 where it says none.
+func (s *Scanner) ClientEncoding() string {
+	if s.encoding == "" {
+		return "UTF8"
+	}
+	return s.encoding
+}
+
+// encodingName is an encoding's name as PostgreSQL shows it. It knows the other spellings of those that matter here.
+func encodingName(value string) string {
+	name := strings.ToUpper(value)
+	switch plain := strings.NewReplacer("-", "", "_", "", " ", "").Replace(name); plain {
+	case "UTF8", "UNICODE":
+		return "UTF8"
+	case "SQLASCII":
+		return "SQL_ASCII"
+	case "ISO88591":
+		return "LATIN1"
+	case "WINDOWS1252":
+		return "WIN1252"
+	}
+	return Truncate(name)
 }
 
 // setEscapes follows a change of standard_conforming_strings.
@@ -90,7 +115,7 @@ func setConfigCalls(t []Token) (found []setting) {
 		if t[i].Ident() != "set_config" || !t[i+1].IsPunct('(') || !t[i+3].IsPunct(',') || !t[i+5].IsPunct(',') {
 			continue
 		}
-		name, ok := t[i+2].literal()
+		name, ok := t[i+2].Literal()
 		if !ok {
 			continue
 		}
@@ -104,7 +129,7 @@ func value(t Token) string {
 	if t.Is("default") {
 		return ""
 	}
-	if v, ok := t.literal(); ok {
+	if v, ok := t.Literal(); ok {
 		return strings.ToLower(v)
 	}
 	if v := t.Ident(); v != "" {

@@ -69,14 +69,30 @@ func (t Token) Ident() string {
 	return ""
 }
 
+// Name is Ident cut to the length that a name has on the server, 63 bytes.
+func (t Token) Name() string { return Truncate(t.Ident()) }
+
+// Truncate cuts a name as the server does, to 63 bytes of whole characters.
+func Truncate(name string) string {
+	const limit = 63
+	if len(name) <= limit {
+		return name
+	}
+	n := limit
+	for n > 0 && name[n]&0xc0 == 0x80 {
+		n--
+	}
+	return name[:n]
+}
+
 // Is reports whether t is the keyword, which is written in lower case. A quoted identifier is no keyword.
 func (t Token) Is(keyword string) bool { return t.Kind == Word && same(t.Text, keyword) }
 
 // IsPunct reports whether t is the punctuation c.
 func (t Token) IsPunct(c byte) bool { return t.Kind == Punct && t.Text[0] == c }
 
-// literal is the value of a string without escapes and continuations. The second result is false for all others.
-func (t Token) literal() (string, bool) {
+// Literal is the value of a string without escapes and continuations. The second result is false for all others.
+func (t Token) Literal() (string, bool) {
 	text := t.Text
 	if t.Kind != String || len(text) < 2 {
 		return "", false
