@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// planCarry finds out what the copy needs to be live's equal as a database: its settings, rights, comment and limits, which no
-// dump of a database holds. Each statement is tried in a transaction that is rolled back; what we may not do becomes SQL for
+// planCarry finds out what the copy needs to be live's equal as a database: its settings, rights and limits, which no dump of
+// a database holds. (The comment is the exchange's: until then it says what the copy is.) Each statement is tried in a transaction that is rolled back; what we may not do becomes SQL for
 // an administrator, known before anything is switched.
 func (s *staged) planCarry(ctx context.Context, admin *pgx.Conn) error {
 	forCopy, err := carryStatements(ctx, admin, s.live, s.name)
@@ -38,6 +38,9 @@ func (s *staged) planCarry(ctx context.Context, admin *pgx.Conn) error {
 		default:
 			s.byHand = append(s.byHand, forLive[i]+";")
 		}
+	}
+	if s.tablespace != s.live.tablespace {
+		s.byHand = append(s.byHand, fmt.Sprintf("ALTER DATABASE %s SET TABLESPACE %s;", ident(s.live.name), ident(s.live.tablespace)))
 	}
 	lines, err := staying(ctx, admin, s.me, s.live)
 	if err != nil {
@@ -72,9 +75,6 @@ func carryStatements(ctx context.Context, admin *pgx.Conn, l live, name string) 
 		return nil, err
 	}
 	statements = append(statements, grants...)
-	if l.comment != "" {
-		statements = append(statements, fmt.Sprintf("COMMENT ON DATABASE %s IS %s", ident(name), literal(l.comment)))
-	}
 	if l.limit >= 0 {
 		statements = append(statements, fmt.Sprintf("ALTER DATABASE %s CONNECTION LIMIT %d", ident(name), l.limit))
 	}

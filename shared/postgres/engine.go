@@ -2,14 +2,16 @@
 //
 // A dump is pg_dump's own, watched while it streams. A restore builds a copy beside the live database by a login that can
 // do nothing else (loader.go), over the wire protocol and without psql (load.go, policy.go), checks it (verify.go), hands it
-// to the owner of live (handover.go) and exchanges the two in one transaction (switch.go). What a worker that died left
-// behind is found by its name: sessions by application_name, staged databases and throw-away logins by br_<job>_<attempt>
+// to the owner of live (handover.go) and exchanges the two in one transaction (switch.go, exchange.go). A rehearsed copy is
+// parked instead and can be taken up later (park.go); a replaced database can be brought back (held.go). What a worker that died
+// left behind is found by its name: sessions by application_name, staged databases and throw-away logins by br_<job>_<attempt>
 // (recover.go).
 package postgres
 
 import (
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,8 +58,25 @@ const prefix = "br_"
 // that a name may have.
 func stagedName(a backup.Attempt) string { return fmt.Sprintf("%s%s_%d", prefix, a.Job, a.Number) }
 
-// keptName is the name under which the database that a restore replaced is kept.
+// keptName is the name under which the database is kept that a job has replaced: a restore, an apply or an undo.
 func keptName(job string) string { return prefix + job + "_kept" }
+
+// parseName takes a name apart that this tool gives to a database: job and number of the attempt that made it, 0 for a kept one. It is
+// false for every other name.
+func parseName(name string) (job string, attempt int, ok bool) {
+	job, end, _ := strings.Cut(strings.TrimPrefix(name, prefix), "_")
+	if !backup.ValidID(job) {
+		return "", 0, false
+	}
+	if name == keptName(job) {
+		return job, 0, true
+	}
+	n, err := strconv.Atoi(end)
+	if err != nil || n < 1 || name != stagedName(backup.Attempt{Job: job, Number: n}) {
+		return "", 0, false
+	}
+	return job, n, true
+}
 
 // sessions begins the application names of a job's sessions, whichever the attempt.
 func sessions(job string) string { return "backup-restore " + job + "/" }

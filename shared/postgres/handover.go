@@ -77,6 +77,9 @@ func inTurn(list []later) []later {
 // inCopy connects to the copy as the secret's role, takes it over from the loader, does do, and commits, or rolls back when do
 // fails. No code of the file runs in here: owners and grants evaluate nothing.
 func (s *staged) inCopy(ctx context.Context, do func(pgx.Tx) error) error {
+	if err := s.admit(ctx); err != nil {
+		return err
+	}
 	s.powerless = ""
 	conn, err := s.e.connectNoticing(ctx, s.t, s.a, secretLogin(s.t, s.name), func(n *pgconn.Notice) {
 		if n.Code == notGranted || n.Code == notRevoked {
@@ -116,6 +119,14 @@ func (s *staged) takeOver(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, statements[0])
 		return err
 	}
+	there, err := s.loaderIsThere(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if !there { // it was dropped when an earlier attempt had handed over: it can't be dropped before
+		_, err := tx.Exec(ctx, statements[0])
+		return err
+	}
 	rows, err := tx.Query(ctx, `SELECT format('ALTER SCHEMA %I OWNER TO %I', nspname, $2::text) FROM pg_namespace
 		WHERE pg_get_userbyid(nspowner) = $1 ORDER BY nspname`, s.loader.user, s.live.owner)
 	if err != nil {
@@ -129,12 +140,7 @@ func (s *staged) takeOver(ctx context.Context, tx pgx.Tx) error {
 	statements = append(statements,
 		fmt.Sprintf("REASSIGN OWNED BY %s TO %s", ident(s.loader.user), ident(s.live.owner)),
 		"DROP OWNED BY "+ident(s.loader.user))
-	for _, sql := range statements {
-		if _, err := tx.Exec(ctx, sql); err != nil {
-			return err
-		}
-	}
-	return nil
+	return execAll(ctx, tx, statements)
 }
 
 // replay runs one statement in a savepoint of its own.

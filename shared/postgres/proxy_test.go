@@ -56,7 +56,7 @@ func (p *proxy) serve(client net.Conn) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := client.Read(buffer)
-		if bytes.Contains(buffer[:n], []byte("ALLOW_CONNECTIONS false")) {
+		if bytes.Contains(buffer[:n], []byte(" RENAME TO ")) {
 			if p.deliver {
 				back.cut.Store(true)
 				_, _ = server.Write(buffer[:n])

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,8 +12,13 @@ import (
 	"github.com/backup-restore/backup-restore/shared/backup"
 )
 
-// endingTime is how long sessions may take to go after they were ended.
-const endingTime = 15 * time.Second
+const (
+	// endingTime is how long sessions may take to go after they were ended.
+	endingTime = 15 * time.Second
+	// inUseTime is for how long a database that can't be dropped yet is tried again: a busy server takes long to let sessions go, and to write
+	// the checkpoint that dropping needs. Who drops in a worker's last seconds gives less by the context.
+	inUseTime = 45 * time.Second
+)
 
 // Recover ends the sessions of other attempts at a job, drops what they made, and finds out whether one of them switched. The
 // sessions come first: one of them might be about to switch.
@@ -50,8 +54,8 @@ func (e *Engine) Recover(ctx context.Context, t backup.Target, a backup.Attempt)
 		return nil, serverFailure(ctx, err, "look for throw-away logins")
 	}
 	for _, name := range roles {
-		if _, err := admin.Exec(ctx, "DROP ROLE IF EXISTS "+ident(name)); err != nil {
-			return nil, serverFailure(ctx, err, "drop a restore's login")
+		if err := dropLogin(ctx, admin, name); err != nil {
+			return nil, err
 		}
 	}
 	if len(databases)+len(roles) > 0 || switched != nil {
@@ -92,39 +96,42 @@ func endAttempts(ctx context.Context, admin *pgx.Conn, t backup.Target, a backup
 // findKept looks for the database that a job's switch has replaced. Name and comment were given in the switch's transaction:
 // they are there together, or there was none.
 func findKept(ctx context.Context, admin *pgx.Conn, job string) (*backup.Switched, error) {
-	var comment string
-	err := admin.QueryRow(ctx, `SELECT coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = $1`, keptName(job)).Scan(&comment)
+	h, err := readHeld(ctx, admin, keptName(job))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil //nolint:nilnil // no switch is an answer, and the port's contract
 	}
 	if err != nil {
 		return nil, err
 	}
-	var k kept
-	if json.Unmarshal([]byte(comment), &k) != nil || k.Restore != job {
-		return nil, fmt.Errorf("the database %s does not say that it was kept by restore %s", keptName(job), job)
+	if _, ok := h.kept(); !ok {
+		return nil, fmt.Errorf("the database %s does not say that it was kept by job %s", h.name, job)
 	}
-	return &backup.Switched{Kept: keptName(job)}, nil
+	return &backup.Switched{Kept: h.name, KeptBytes: bytesOnDisk(ctx, admin, h.name)}, nil
 }
 
 // dropDatabase drops one of ours, and whoever may have come to look at it (monitoring connects to every database).
 func dropDatabase(ctx context.Context, admin *pgx.Conn, name string) error {
-	if !strings.HasPrefix(name, prefix) || strings.HasSuffix(name, "_kept") {
-		return fmt.Errorf("refuse to drop the database %q: it is not a staged one", name)
+	if _, _, ok := parseName(name); !ok {
+		return fmt.Errorf("refuse to drop the database %q: a restore has not made it", name)
 	}
-	limited, cancel := context.WithTimeout(ctx, endingTime)
-	defer cancel()
+	// A template can't be dropped. Live may have been one, and code of a file can make one of its copy.
+	if err := noTemplate(ctx, admin, name); err != nil {
+		return serverFailure(ctx, err, "drop the database "+name)
+	}
+	began := time.Now()
 	var inUse error // why it has to be tried again
-	err := waitUntil(limited, func() (bool, error) {
-		if _, err := admin.Exec(limited, sessionsQuery, []string{name}); err != nil {
+	err := waitUntil(ctx, func() (bool, error) {
+		if _, err := admin.Exec(ctx, sessionsQuery, []string{name}); err != nil {
 			return false, err
 		}
 		// It waits up to 5 s for sessions to go by itself.
-		_, err := admin.Exec(limited, "DROP DATABASE IF EXISTS "+ident(name))
+		_, err := admin.Exec(ctx, "DROP DATABASE IF EXISTS "+ident(name))
 		// Dropping needs a checkpoint, and that fails for as long as any disk of the server is full.
 		if sqlState(err) == objectInUse || err != nil && strings.Contains(message(err), "checkpoint request failed") {
 			inUse = err
-			return false, nil
+			if time.Since(began) < inUseTime {
+				return false, nil
+			}
 		}
 		return true, err
 	})
@@ -132,18 +139,45 @@ func dropDatabase(ctx context.Context, admin *pgx.Conn, name string) error {
 		err = inUse
 	}
 	if err != nil {
-		return serverFailure(ctx, err, "drop the staged database "+name)
+		return serverFailure(ctx, err, "drop the database "+name)
 	}
 	return nil
 }
 
-// Discard ends the loader's session and drops the copy and its login. A copy that was switched in bears another name now, so
-// nothing here can reach it. ctx bounds it: a worker whose time ends needs some of it to say how the restore ended.
+func noTemplate(ctx context.Context, admin *pgx.Conn, name string) error {
+	var template bool
+	err := admin.QueryRow(ctx, `SELECT datistemplate FROM pg_database WHERE datname = $1`, name).Scan(&template)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && !template {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = admin.Exec(ctx, fmt.Sprintf("ALTER DATABASE %s IS_TEMPLATE false", ident(name)))
+	return err
+}
+
+// dropLogin drops a throw-away login where there is one of that name: even to ask for it with IF EXISTS takes the right to create roles.
+func dropLogin(ctx context.Context, admin *pgx.Conn, name string) error {
+	var there bool
+	err := admin.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)`, name).Scan(&there)
+	if err == nil && there {
+		_, err = admin.Exec(ctx, "DROP ROLE IF EXISTS "+ident(name))
+	}
+	if err != nil {
+		return serverFailure(ctx, err, "drop the restore's login")
+	}
+	return nil
+}
+
+// Discard ends the loader's session and drops the copy and its login, or closes a copy again that was parked before. A copy that was
+// switched in bears another name now, so nothing here can reach it. ctx bounds it: a worker whose time ends needs some of it to
+// say how the restore ended.
 func (s *staged) Discard(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	s.logOut(ctx)
-	if s.switched {
+	if s.settled {
 		return nil
 	}
 	admin, err := s.e.connect(ctx, s.t, s.a, secretLogin(s.t, maintenance(s.t.Credentials)))
@@ -151,12 +185,15 @@ func (s *staged) Discard(ctx context.Context) error {
 		return err
 	}
 	defer closing(ctx, admin)
+	if s.resumed {
+		if err := s.shut(ctx, admin); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return serverFailure(ctx, err, "close the rehearsed copy")
+		}
+		return nil
+	}
 	if err := dropDatabase(ctx, admin, s.name); err != nil {
 		return err
 	}
 	// The name is the attempt's own: a throw-away login bears it, or nobody does.
-	if _, err := admin.Exec(ctx, "DROP ROLE IF EXISTS "+ident(s.name)); err != nil && s.loader.kind == backup.LoaderThrowAway {
-		return serverFailure(ctx, err, "drop the restore's login")
-	}
-	return nil
+	return dropLogin(ctx, admin, s.name)
 }

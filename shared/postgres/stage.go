@@ -18,16 +18,20 @@ type staged struct {
 	t      backup.Target
 	a      backup.Attempt
 	name   string
+	oid    uint32
 	live   live
 	me     self
 	loader loader
 	byHand []string
 	carry  []string // statements that give the copy live's database properties, tried
+	// tablespace is the copy's: live's, where the secret's role may use that.
+	tablespace string
 
-	conn     *pgconn.PgConn // the loader's session in the copy
-	file     file           // what Load learned
-	counted  []backup.TableRows
-	switched bool
+	conn    *pgconn.PgConn // the loader's session in the copy
+	file    file           // what Load learned
+	counted []backup.TableRows
+	resumed bool // the copy was parked by another attempt
+	settled bool // the copy was switched in or parked: there is nothing to discard
 	// powerless is the server's last warning that a right could not be given or taken.
 	powerless string
 }
@@ -67,12 +71,11 @@ func (s *staged) create(ctx context.Context, admin *pgx.Conn) (err error) {
 			return serverFailure(ctx, err, "create a database for the restore")
 		}
 	}
+	if err := s.readCopy(ctx, admin); err != nil {
+		return serverFailure(ctx, err, "look at the copy")
+	}
 	if s.loader.kind == backup.LoaderPrepared {
-		owned, err := queryStrings(ctx, admin, `SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = $1`, s.loader.user)
-		if err != nil {
-			return serverFailure(ctx, err, "look for other restores of the secret's restoreUsername")
-		}
-		if err := soleCopy(s.loader.user, owned, s.name); err != nil {
+		if err := s.loadsAlone(ctx, admin); err != nil {
 			return err
 		}
 	}
@@ -83,6 +86,16 @@ func (s *staged) create(ctx context.Context, admin *pgx.Conn) (err error) {
 		return err
 	}
 	return s.logIn(ctx)
+}
+
+// loadsAlone refuses a prepared login that owns another database at the same time. Two restores that share one each look after their own copy
+// has come to be that login's: at least the later sees the other.
+func (s *staged) loadsAlone(ctx context.Context, admin *pgx.Conn) error {
+	owned, err := queryStrings(ctx, admin, `SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = $1`, s.loader.user)
+	if err != nil {
+		return serverFailure(ctx, err, "look for other restores of the secret's restoreUsername")
+	}
+	return soleCopy(s.loader.user, owned, s.name)
 }
 
 // createDatabase is the statement for a database that sorts, compares and encodes as live does.
@@ -106,10 +119,14 @@ func (s *staged) createDatabase(ctx context.Context, admin *pgx.Conn) string {
 	var may bool
 	if err := admin.QueryRow(ctx, `SELECT has_tablespace_privilege(oid, 'CREATE') FROM pg_tablespace WHERE spcname = $1`, l.tablespace).Scan(&may); err == nil && may {
 		fmt.Fprintf(&b, " TABLESPACE %s", ident(l.tablespace))
-	} else if l.tablespace != "pg_default" {
-		s.byHand = append(s.byHand, fmt.Sprintf("ALTER DATABASE %s SET TABLESPACE %s;", ident(l.name), ident(l.tablespace)))
 	}
 	return b.String()
+}
+
+// readCopy learns what the server knows of the copy. The error is pgx.ErrNoRows where it is gone.
+func (s *staged) readCopy(ctx context.Context, admin *pgx.Conn) error {
+	return admin.QueryRow(ctx, `SELECT d.oid, spcname FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = $1`, s.name).
+		Scan(&s.oid, &s.tablespace)
 }
 
 // neverCreated are extensions that reach out of the database: nobody creates them on a file's behalf with more rights than the
