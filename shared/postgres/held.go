@@ -21,8 +21,5 @@ func (e *Engine) Undo(context.Context, backup.Target, backup.Attempt, string, fu
 // Drop drops a parked or kept database.
 func (e *Engine) Drop(context.Context, backup.Target, backup.Attempt, string) error { return errNotYet }
 
-// Warnings are what an operator should know of the server.
-func (s *staged) Warnings() []string { return nil }
-
 // Park keeps the copy.
 func (s *staged) Park(context.Context) (backup.Parked, error) { return backup.Parked{}, errNotYet }

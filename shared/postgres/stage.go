@@ -22,7 +22,9 @@ type staged struct {
 	me     self
 	loader loader
 	byHand []string
-	carry  []string // statements that give the copy live's database properties, tried
+	// warnings are told with the report.
+	warnings []string
+	carry    []string // statements that give the copy live's database properties, tried
 
 	conn     *pgconn.PgConn // the loader's session in the copy
 	file     file           // what Load learned
@@ -35,7 +37,7 @@ type staged struct {
 var _ backup.Staged = (*staged)(nil)
 
 // Stage checks that a restore can go through, chooses its login and creates an empty database for it.
-func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, _ backup.Need) (backup.Staged, error) {
+func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, need backup.Need) (backup.Staged, error) {
 	admin, err := e.connect(ctx, t, a, secretLogin(t, maintenance(t.Credentials)))
 	if err != nil {
 		return nil, err
@@ -43,6 +45,9 @@ func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, _
 	defer closing(ctx, admin)
 	s := &staged{e: e, t: t, a: a, name: stagedName(a)}
 	if s.live, s.me, err = e.preflight(ctx, admin, t); err != nil {
+		return nil, err
+	}
+	if err = s.checkNeed(ctx, admin, need); err != nil {
 		return nil, err
 	}
 	if err = s.create(ctx, admin); err != nil {
