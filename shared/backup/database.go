@@ -66,30 +66,36 @@ type Credentials struct {
 	// RestoreUsername and RestorePassword are a login prepared for loading restores: it owns nothing but staged copies.
 	RestoreUsername string    `json:"restoreUsername,omitempty"`
 	RestorePassword Sensitive `json:"restorePassword,omitempty"`
+	// StorageBytes is the size of the disk that the server keeps its databases on; 0 where not known. No server tells a client.
+	StorageBytes int64 `json:"storageBytes,omitempty"`
 }
 
 // ParseCredentials reads a secret's text. An error names the field and never its value.
 func ParseCredentials(text []byte) (Credentials, error) {
-	// RDS writes the port as a number, people who fill in secrets by hand as a string.
+	// RDS writes the port as a number, people who fill in secrets by hand as a string; so with sizes.
 	var raw struct {
 		Credentials
-		Port json.RawMessage `json:"port"`
+		Port         json.RawMessage `json:"port"`
+		StorageBytes json.RawMessage `json:"storageBytes"`
 	}
 	if err := json.Unmarshal(text, &raw); err != nil {
 		// The cause of a JSON error can quote the text, which is secret.
 		return Credentials{}, fmt.Errorf("parse secret: it is not a JSON object with engine, host, port, username, password, dbname")
 	}
 	c := raw.Credentials
-	if len(raw.Port) > 0 {
-		s := string(raw.Port)
-		if unquoted, err := strconv.Unquote(s); err == nil {
-			s = unquoted
+	if len(raw.StorageBytes) > 0 {
+		size, err := number(raw.StorageBytes)
+		if err != nil || size < 1 {
+			return Credentials{}, fmt.Errorf("parse secret: storageBytes is not a number of bytes, such as 107374182400 for 100 GiB")
 		}
-		port, err := strconv.Atoi(s)
+		c.StorageBytes = size
+	}
+	if len(raw.Port) > 0 {
+		port, err := number(raw.Port)
 		if err != nil || port < 1 || port > 65535 {
 			return Credentials{}, fmt.Errorf("parse secret: port is not a number between 1 and 65535")
 		}
-		c.Port = port
+		c.Port = int(port)
 	} else if kind, _ := EngineOf(c.Engine); kind == MySQL {
 		c.Port = 3306
 	} else {
@@ -103,6 +109,15 @@ func ParseCredentials(text []byte) (Credentials, error) {
 		}
 	}
 	return c, nil
+}
+
+// number reads a whole number that is written as one, or as a string.
+func number(raw json.RawMessage) (int64, error) {
+	s := string(raw)
+	if unquoted, err := strconv.Unquote(s); err == nil {
+		s = unquoted
+	}
+	return strconv.ParseInt(s, 10, 64)
 }
 
 // Target is a database together with what is needed to connect to it. It lives in a worker's memory only.

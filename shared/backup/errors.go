@@ -39,6 +39,7 @@ const (
 	CodeDumpCut        Code = "dump_incomplete"      // the dump program ended without its end mark
 	CodePermission     Code = "permission_missing"   // the database role lacks a right
 	CodeDiskFull       Code = "disk_full"            // the database server has no room
+	CodeNoConnections  Code = "no_connections"       // the server, the database or a role allows too few sessions
 	CodeStorage        Code = "storage_failed"       // S3 refused, or confirmed something else than what was sent
 	CodeFileChanged    Code = "file_changed"         // the file is not the one that the record describes
 	CodeFileCut        Code = "file_incomplete"      // the file ends before its end

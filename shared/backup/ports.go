@@ -244,8 +244,9 @@ type Want struct {
 // Comparison is how a staged copy differs from live.
 type Comparison struct {
 	Tables               []TableChange  // in the order of their names
-	Objects              []ObjectChange // in the order of kind and name
-	LiveBytes, CopyBytes int64          // of disk; 0 where it could not be asked
+	Objects              []ObjectChange // the first of ObjectCount, in the order of kind and name, what matters most first
+	ObjectCount          int64
+	LiveBytes, CopyBytes int64 // of disk; 0 where it could not be asked
 }
 
 // Staged is a copy that is being built beside the live database. Its methods are called in their order here, by one
@@ -255,7 +256,8 @@ type Staged interface {
 	Loader() Loader
 	// Load runs the SQL text of r, to its end.
 	Load(ctx context.Context, r io.Reader, report func(Progress)) (Loaded, error)
-	// Warnings are what an operator should know of the server that does not keep the restore from going on, known after Stage.
+	// Warnings are what an operator should know of the server that does not keep the restore from going on. Most are known after
+	// Stage; Compare may add to them.
 	Warnings() []string
 	// Verify counts every table and compares with want: all must be there, with these rows, and no other that has rows.
 	Verify(ctx context.Context, want Want, report func(Progress)) error

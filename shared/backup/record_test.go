@@ -146,12 +146,19 @@ func TestParseCredentials(t *testing.T) {
 		"port of words":    {fmt.Sprintf(secret, `"hunter9"`), "port"},
 		"port too large":   {fmt.Sprintf(secret, "65536"), "port"},
 		"no JSON":          {"hunter2", "JSON object"},
+		"size as a string": {fmt.Sprintf(secret, `5432,"storageBytes":"1000"`), ""},
+		"size as a number": {fmt.Sprintf(secret, `5432,"storageBytes":1000`), ""},
+		"size of words":    {fmt.Sprintf(secret, `5432,"storageBytes":"hunter9 GB"`), "storageBytes"},
+		"size of nothing":  {fmt.Sprintf(secret, `5432,"storageBytes":0`), "storageBytes"},
 		"no host":          {`{"engine":"postgres","username":"u","password":"hunter2","dbname":"d"}`, "host is missing"},
 		"no port":          {`{"engine":"postgres","host":"h","username":"u","password":"hunter2","dbname":"d"}`, ""},
 	} {
 		c, err := backup.ParseCredentials([]byte(tt.text))
 		if tt.want == "" && c.Port != 5432 {
 			t.Errorf("%s: port %d", name, c.Port)
+		}
+		if sized := strings.Contains(tt.text, "storageBytes"); tt.want == "" && sized != (c.StorageBytes == 1000) {
+			t.Errorf("%s: %d bytes of storage", name, c.StorageBytes)
 		}
 		switch {
 		case tt.want == "" && err != nil:

@@ -90,6 +90,7 @@ func connectFailure(ctx context.Context, err error, c backup.Credentials, l logi
 		out.Text = fmt.Sprintf("User %q may not connect to the database %q.", l.user, l.database)
 		out.Hint = fmt.Sprintf("GRANT CONNECT ON DATABASE %s TO %s;", ident(l.database), ident(l.user))
 	case code == tooManyConnections:
+		out.Code = backup.CodeNoConnections
 		out.Text = fmt.Sprintf("The server %s has no connection left for user %q.", address(c), l.user)
 		out.Hint = "Try again when fewer clients are connected, or raise max_connections."
 	case strings.Contains(err.Error(), "refused TLS"):

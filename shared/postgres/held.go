@@ -13,9 +13,6 @@ import (
 	"github.com/backup-restore/backup-restore/shared/backup"
 )
 
-// Warnings are what an operator should know of the server.
-func (s *staged) Warnings() []string { return nil }
-
 // kept is the comment on a database that was replaced. Together with the name it is the proof that a switch happened, and of which job.
 type kept struct {
 	Job        string    `json:"job"`

@@ -36,6 +36,7 @@ type self struct {
 	createDB   bool
 	createRole bool
 	signals    bool // may end the sessions of every role that is no superuser
+	replica    bool // the server follows another one
 	version    int
 }
 
@@ -52,8 +53,8 @@ func (s self) settable() string {
 // want is a right that is missing, with the one statement that an administrator runs.
 type want struct{ text, statement string }
 
-// preflight reads what is needed to know and refuses a restore that could not be switched in. Free space is not looked at: no
-// server tells it to a client.
+// preflight reads what is needed to know and refuses a restore that could not be switched in, whatever is restored. checkNeed goes on
+// from there.
 func (e *Engine) preflight(ctx context.Context, conn *pgx.Conn, t backup.Target) (live, self, error) {
 	me, err := readSelf(ctx, conn)
 	if err != nil {
@@ -63,6 +64,11 @@ func (e *Engine) preflight(ctx context.Context, conn *pgx.Conn, t backup.Target)
 		return live{}, self{}, &backup.Error{Code: backup.CodeUnsupported,
 			Text: fmt.Sprintf("The database %q is the one that the worker connects to while it renames.", t.Credentials.DBName),
 			Hint: "Name another database of the server, that this user may connect to, as maintenanceDatabase in the secret."}
+	}
+	if me.replica {
+		return live{}, self{}, &backup.Error{Code: backup.CodeUnsupported,
+			Text: fmt.Sprintf("The server %s is a read replica: it follows another server and takes no changes.", address(t.Credentials)),
+			Hint: "Name the primary server as host in the secret, and restore there: the replica follows."}
 	}
 	l, err := readLive(ctx, conn, me, t.Credentials.DBName)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -97,8 +103,8 @@ func refusal(missing []want) error {
 
 func readSelf(ctx context.Context, conn *pgx.Conn) (s self, err error) {
 	err = conn.QueryRow(ctx, `SELECT rolname, rolsuper, rolcreatedb OR rolsuper, rolcreaterole OR rolsuper,
-		pg_has_role('pg_signal_backend', 'USAGE'), current_setting('server_version_num')::int
-		FROM pg_roles WHERE rolname = current_user`).Scan(&s.name, &s.super, &s.createDB, &s.createRole, &s.signals, &s.version)
+		pg_has_role('pg_signal_backend', 'USAGE'), pg_is_in_recovery(), current_setting('server_version_num')::int
+		FROM pg_roles WHERE rolname = current_user`).Scan(&s.name, &s.super, &s.createDB, &s.createRole, &s.signals, &s.replica, &s.version)
 	if err != nil {
 		return s, serverFailure(ctx, err, "read the rights of the database's user")
 	}

@@ -138,8 +138,9 @@ func TestStaged_DryRunLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, want := range []backup.TableChange{
-				{Schema: "public", Table: "attendance_2025", Live: 184, After: 214}, {Schema: "public", Table: "no_rows", Live: -1, After: 0},
-				{Schema: "public", Table: "secret", Live: -1, After: -1}, {Schema: "public", Table: "student", Live: 2000, After: 2000},
+				{Schema: "public", Table: "attendance_2025", Live: 184, After: 214, Column: "day", NewestLive: "2025-12-31", NewestAfter: "2025-12-31"}, {Schema: "public", Table: "no_rows", Live: -1, After: 0},
+				{Schema: "public", Table: "secret", Live: -1, After: -1}, {Schema: "public", Table: "student", Live: 2000, After: 2000,
+					Column: "at", NewestLive: "2026-01-02 01:04:05.678+00", NewestAfter: "2026-01-02 01:04:05.678+00"},
 				{Schema: "Größe", Table: "hidden", Live: 3, After: 3},
 			} {
 				if !slices.Contains(changes, want) {

@@ -26,6 +26,8 @@ type staged struct {
 	carry  []string // statements that give the copy live's database properties, tried
 	// tablespace is the copy's: live's, where the secret's role may use that.
 	tablespace string
+	// warnings are told with the report.
+	warnings []string
 
 	conn    *pgconn.PgConn // the loader's session in the copy
 	file    file           // what Load learned
@@ -39,7 +41,7 @@ type staged struct {
 var _ backup.Staged = (*staged)(nil)
 
 // Stage checks that a restore can go through, chooses its login and creates an empty database for it.
-func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, _ backup.Need) (backup.Staged, error) {
+func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, need backup.Need) (backup.Staged, error) {
 	admin, err := e.connect(ctx, t, a, secretLogin(t, maintenance(t.Credentials)))
 	if err != nil {
 		return nil, err
@@ -47,6 +49,9 @@ func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, _
 	defer closing(ctx, admin)
 	s := &staged{e: e, t: t, a: a, name: stagedName(a)}
 	if s.live, s.me, err = e.preflight(ctx, admin, t); err != nil {
+		return nil, err
+	}
+	if err = s.checkNeed(ctx, admin, need); err != nil {
 		return nil, err
 	}
 	if err = s.create(ctx, admin); err != nil {
