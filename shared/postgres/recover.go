@@ -142,10 +142,12 @@ func dropDatabase(ctx context.Context, admin *pgx.Conn, name string) error {
 func (s *staged) Discard(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	s.logOut(ctx)
 	if s.switched {
+		s.logOut(ctx)
 		return nil
 	}
+	_, mended := s.mendLogin(ctx)
+	s.logOut(ctx)
 	admin, err := s.e.connect(ctx, s.t, s.a, secretLogin(s.t, maintenance(s.t.Credentials)))
 	if err != nil {
 		return err
@@ -158,5 +160,5 @@ func (s *staged) Discard(ctx context.Context) error {
 	if _, err := admin.Exec(ctx, "DROP ROLE IF EXISTS "+ident(s.name)); err != nil && s.loader.kind == backup.LoaderThrowAway {
 		return serverFailure(ctx, err, "drop the restore's login")
 	}
-	return nil
+	return mended
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,10 +18,12 @@ type staged struct {
 	e      *Engine
 	t      backup.Target
 	a      backup.Attempt
+	need   backup.Need
 	name   string
 	live   live
 	me     self
 	loader loader
+	before *loginState // the loader as it was, where an upload could change it
 	byHand []string
 	carry  []string // statements that give the copy live's database properties, tried
 
@@ -35,13 +38,13 @@ type staged struct {
 var _ backup.Staged = (*staged)(nil)
 
 // Stage checks that a restore can go through, chooses its login and creates an empty database for it.
-func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, _ backup.Need) (backup.Staged, error) {
+func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, need backup.Need) (backup.Staged, error) {
 	admin, err := e.connect(ctx, t, a, secretLogin(t, maintenance(t.Credentials)))
 	if err != nil {
 		return nil, err
 	}
 	defer closing(ctx, admin)
-	s := &staged{e: e, t: t, a: a, name: stagedName(a)}
+	s := &staged{e: e, t: t, a: a, need: need, name: stagedName(a)}
 	if s.live, s.me, err = e.preflight(ctx, admin, t); err != nil {
 		return nil, err
 	}
@@ -59,7 +62,7 @@ func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, _
 
 // create makes the login, the database, what the loader may not make itself, and logs the loader in.
 func (s *staged) create(ctx context.Context, admin *pgx.Conn) (err error) {
-	if s.loader, err = chooseLoader(ctx, admin, s.t, s.a, s.me, s.live); err != nil {
+	if err := s.chooseLoader(ctx, admin); err != nil {
 		return err
 	}
 	for _, sql := range []string{s.createDatabase(ctx, admin), "REVOKE ALL ON DATABASE " + ident(s.name) + " FROM PUBLIC"} {
@@ -146,7 +149,7 @@ func (s *staged) createExtensions(ctx context.Context) error {
 	}
 	defer closing(ctx, to)
 	for _, x := range found {
-		if neverCreated(x.Name) {
+		if neverCreated(x.Name) || s.uploaded() && !slices.Contains(s.need.Inspection.Extensions, x.Name) {
 			continue // the file's own statement will be refused, with its line
 		}
 		if !strings.HasPrefix(x.Schema, "pg_") {
@@ -171,6 +174,7 @@ func (s *staged) logIn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	config.RuntimeParams["search_path"], config.MaxProtocolMessageBodyLen = s.searchPath(), maxAnswer
 	if s.conn, err = pgconn.ConnectConfig(ctx, &config.Config); err == nil {
 		err = unlimit(ctx, s.conn)
 	}
