@@ -19,6 +19,7 @@ const (
 	missingDatabase     = "3D000"
 	insufficientRight   = "42501"
 	undefinedObject     = "42704"
+	undefinedTable      = "42P01"
 	duplicateSchema     = "42P06"
 	tooManyConnections  = "53300"
 	diskFull            = "53100"

@@ -145,9 +145,9 @@ func (s *staged) takeOver(ctx context.Context, tx pgx.Tx) error {
 
 // replay runs one statement in a savepoint of its own.
 func (s *staged) replay(ctx context.Context, tx pgx.Tx, l later) error {
-	sql := l.sql
+	sql := l.statement()
 	if l.as != "" {
-		sql = fmt.Sprintf("SET LOCAL ROLE %s; %s; RESET ROLE", ident(l.as), l.sql)
+		sql = fmt.Sprintf("SET LOCAL ROLE %s; %s; RESET ROLE", ident(l.as), sql)
 	}
 	err := savepoint(ctx, tx, sql)
 	if l.owner == "" || l.in == "" || sqlState(err) != insufficientRight || !strings.Contains(message(err), "for schema") {

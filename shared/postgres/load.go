@@ -2,12 +2,12 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -22,7 +22,7 @@ const maxStatement = 256 << 20
 // file is what was learned from a file while it was loaded.
 type file struct {
 	statements int64
-	tables     []backup.TableRows
+	tables     tally
 	skipped    []backup.Skipped
 	handOver   []later
 	protect    []later
@@ -30,6 +30,30 @@ type file struct {
 	sequences  []sequence
 	notValid   int // constraints that the file leaves unchecked
 	role       string
+	ended      bool // it was run to its end
+	filled     filled
+}
+
+// tally adds up the rows of tables, in the order in which these were met first.
+type tally struct {
+	list  []backup.TableRows
+	at    map[tableName]int
+	total int64
+}
+
+func (t *tally) add(rows backup.TableRows) {
+	t.total += rows.Rows
+	i, ok := t.at[nameOf(rows)]
+	if !ok {
+		if t.at == nil {
+			t.at = map[tableName]int{}
+		}
+		t.at[nameOf(rows)] = len(t.list)
+		t.list = append(t.list, rows)
+		return
+	}
+	t.list[i].Rows += rows.Rows
+	t.list[i].Bytes += rows.Bytes
 }
 
 // later is a statement whose time has not come.
@@ -39,6 +63,15 @@ type later struct {
 	owner string // the new owner that it names, if it does
 	in    string // the schema of what it is about
 	as    string // who ran it where the file was written, if not the object's owner
+	path  string // the search_path under which its names are meant; "" where they are whole
+}
+
+// statement is what is to be run, with its names understood as where the file has it.
+func (l later) statement() string {
+	if l.path == "" {
+		return l.sql
+	}
+	return "SET LOCAL search_path TO " + l.path + "; " + l.sql
 }
 
 // sequence is a value that the file sets.
@@ -49,118 +82,179 @@ type sequence struct {
 	called string
 }
 
+// loading is one run of Load.
+type loading struct {
+	*staged
+	scanner  *sqltext.Scanner
+	in       *watched
+	progress *meter
+	script   *script // nil for a backup
+}
+
 // Load runs the SQL text of r in the copy, statement by statement, as the loader.
 func (s *staged) Load(ctx context.Context, r io.Reader, report func(backup.Progress)) (backup.Loaded, error) {
-	progress := newMeter(backup.Progress{}, report)
 	in := &watched{r: r, w: io.Discard}
-	scanner := sqltext.NewScanner(in, sqltext.Options{MaxStatement: maxStatement})
+	l := &loading{staged: s, scanner: sqltext.NewScanner(in, sqltext.Options{MaxStatement: maxStatement}), in: in,
+		progress: newMeter(backup.Progress{}, report)}
+	if err := l.begin(ctx); err != nil {
+		return backup.Loaded{}, err
+	}
 	for {
-		item, err := scanner.Next()
+		item, err := l.scanner.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return backup.Loaded{}, unreadable(ctx, err)
+			return backup.Loaded{}, s.unreadable(ctx, err)
 		}
-		switch item.Kind {
-		case sqltext.Meta:
-			err = checkMeta(item)
-		case sqltext.Copy:
-			err = s.copyTable(ctx, scanner, item, in, progress)
-		case sqltext.Statement:
-			if err = s.statement(ctx, item); err == nil {
-				err = s.sameStrings(scanner, item)
-			}
-		}
-		if err != nil {
+		if err := l.item(ctx, item); err != nil {
 			return backup.Loaded{}, err
 		}
-		progress.note(func(p *backup.Progress) { p.Bytes = in.n })
+		l.progress.note(func(p *backup.Progress) { p.Bytes = in.n })
 	}
-	if _, ok := scanner.EndMark(); !ok {
-		return backup.Loaded{}, &backup.Error{Code: backup.CodeFileCut, Text: "The backup's file ends without the mark that pg_dump writes last.",
-			Hint: "The file is not complete: restore another backup."}
-	}
-	if s.conn.TxStatus() != 'I' {
-		return backup.Loaded{}, &backup.Error{Code: backup.CodeLoadFailed, Text: "The file ends inside a transaction.", Hint: "Restore another backup."}
+	if err := l.end(ctx); err != nil {
+		return backup.Loaded{}, err
 	}
 	if err := s.rehearseHandOver(ctx); err != nil {
 		return backup.Loaded{}, err
 	}
-	progress.finish()
-	slices.SortStableFunc(s.file.skipped, func(a, b backup.Skipped) int { return int(a.Line - b.Line) })
-	return backup.Loaded{Statements: s.file.statements, Tables: s.file.tables, Skipped: s.file.skipped}, nil
+	l.progress.finish()
+	slices.SortStableFunc(s.file.skipped, func(a, b backup.Skipped) int { return cmp.Compare(a.Line, b.Line) })
+	return backup.Loaded{Statements: s.file.statements, Tables: s.file.tables.list, Skipped: s.file.skipped}, nil
+}
+
+// item does what an item of the text asks for.
+func (l *loading) item(ctx context.Context, item sqltext.Item) error {
+	if l.script != nil {
+		if done, err := l.scriptItem(ctx, item); done || err != nil {
+			return err
+		}
+	}
+	switch item.Kind {
+	case sqltext.Meta:
+		return l.checkMeta(item)
+	case sqltext.Copy:
+		return l.copyTable(ctx, item)
+	case sqltext.Statement:
+		if err := l.statement(ctx, item); err != nil {
+			return err
+		}
+		return l.sameSession(ctx, item.Line)
+	}
+	return nil
+}
+
+// end sees that the file is whole.
+func (l *loading) end(ctx context.Context) error {
+	if l.script != nil {
+		if err := l.flush(ctx); err != nil {
+			return err
+		}
+	}
+	if _, ok := l.scanner.EndMark(); !ok && !l.unproven() {
+		return &backup.Error{Code: backup.CodeFileCut, Text: "The file ends without the mark that pg_dump writes last.",
+			Hint: "The file is not complete: " + l.another()}
+	}
+	if l.conn.TxStatus() != 'I' {
+		return &backup.Error{Code: backup.CodeLoadFailed, Text: "The file ends inside a transaction: it has a BEGIN without its COMMIT.",
+			Hint: "Nothing was changed. " + l.remedy()}
+	}
+	if l.script != nil {
+		return l.endScript(ctx)
+	}
+	return nil
 }
 
 // unreadable tells an error of the text from one of its source.
-func unreadable(ctx context.Context, err error) error {
+func (s *staged) unreadable(ctx context.Context, err error) error {
 	var syntax *sqltext.SyntaxError
 	if ctx.Err() != nil || !errors.As(err, &syntax) {
 		return fmt.Errorf("read the file: %w", err)
 	}
 	return &backup.Error{Code: backup.CodeFileCut, Cause: err, Log: err.Error(),
-		Text: fmt.Sprintf("The backup's file can't be read as SQL at line %d.", syntax.Line),
-		Hint: "The file is cut or damaged: restore another backup."}
+		Text: fmt.Sprintf("The file can't be read as SQL at line %d.", syntax.Line),
+		Hint: "The file is cut or damaged: " + s.another()}
 }
 
 // checkMeta lets pass what pg_dump writes for psql's protection. Everything else could only be run by psql, which is not here.
-func checkMeta(item sqltext.Item) error {
-	word, _, _ := bytes.Cut(item.Text, []byte(" "))
-	switch string(word) {
-	case `\restrict`, `\unrestrict`:
+func (s *staged) checkMeta(item sqltext.Item) error {
+	switch sqltext.MetaName(item.Text) {
+	case "restrict", "unrestrict":
 		if !item.Inside {
 			return nil
 		}
 	}
-	return &backup.Error{Code: backup.CodeLoadFailed,
+	return &backup.Error{Code: s.refusalCode(),
 		Text: fmt.Sprintf("Line %d has a command for psql, which is not run: %s", item.Line, shorten(string(item.Text))),
-		Hint: "Restore a backup that was made here."}
+		Hint: "Nothing was changed. " + s.remedy()}
 }
 
-// sameStrings stops when the server would read strings otherwise than the scanner does, as after a function that changed the
-// setting: from there on the two could differ in where a statement ends.
-func (s *staged) sameStrings(scanner *sqltext.Scanner, item sqltext.Item) error {
-	if (s.conn.ParameterStatus("standard_conforming_strings") == "on") == scanner.StandardConformingStrings() {
+// sameSession stops when the server would read strings otherwise than the scanner does, as after a function that changed the
+// setting: from there on the two could differ in where a statement ends. And the session keeps the name by which whoever
+// comes after a worker that died finds it.
+func (l *loading) sameSession(ctx context.Context, line int64) error {
+	if (l.conn.ParameterStatus("standard_conforming_strings") == "on") != l.scanner.StandardConformingStrings() {
+		return &backup.Error{Code: backup.CodeLoadFailed,
+			Text: fmt.Sprintf("Line %d changed how the server reads strings (standard_conforming_strings) in a way that can't be followed.", line),
+			Hint: "Nothing was changed. " + l.remedy()}
+	}
+	name := applicationName(l.a)
+	if l.conn.ParameterStatus("application_name") == name || l.conn.TxStatus() == 'E' {
 		return nil
 	}
-	return &backup.Error{Code: backup.CodeLoadFailed,
-		Text: fmt.Sprintf("Line %d changed how the server reads strings (standard_conforming_strings) in a way that can't be followed.", item.Line),
-		Hint: "Nothing was changed. Restore a backup that was made here."}
+	if err := l.exec(ctx, "SET application_name = "+literal(name)); err != nil {
+		return serverFailure(ctx, err, "give the restore's session its name back")
+	}
+	return nil
 }
 
 // copyTable sends one table's rows. The server's count, and the file's, must be the same.
-func (s *staged) copyTable(ctx context.Context, scanner *sqltext.Scanner, item sqltext.Item, in *watched, progress *meter) error {
-	text := string(item.Text)
+func (l *loading) copyTable(ctx context.Context, item sqltext.Item) error {
+	text, line := string(item.Text), item.Line
 	schema, table, _, ok := sqltext.CopyTarget(item.Text)
 	if !ok {
-		return refused(item.Line, text)
+		return l.refused(line, text)
 	}
 	rows := backup.TableRows{Schema: schema, Table: table}
-	before := in.n
-	total := backup.TotalRows(s.file.tables)
-	source := &copySource{r: scanner.CopyData(), after: func() {
-		progress.note(func(p *backup.Progress) { p.Table, p.Bytes, p.Rows = rows.Name(), in.n, total+scanner.CopyRows() })
+	before, total := l.in.n, l.file.tables.total
+	source := &copySource{r: l.scanner.CopyData(), after: func() {
+		l.progress.note(func(p *backup.Progress) { p.Table, p.Bytes, p.Rows = rows.Name(), l.in.n, total+l.scanner.CopyRows() })
 	}}
-	tag, err := s.conn.CopyFrom(ctx, source, text)
+	exact := l.script == nil || plainCopy(item)
+	into, err := l.resolve(ctx, tableName{schema, table})
+	if err != nil {
+		return err
+	}
+	tag, err := l.conn.CopyFrom(ctx, source, text)
 	if source.err != nil {
-		return unreadable(ctx, source.err)
+		return l.unreadable(ctx, source.err)
 	}
 	if err != nil {
-		return loadFailure(ctx, err, item.Line, text)
+		return loadFailure(ctx, err, line, text)
 	}
 	if _, err := io.Copy(io.Discard, source); err != nil {
-		return unreadable(ctx, err)
+		return l.unreadable(ctx, err)
 	}
-	if tag.RowsAffected() != scanner.CopyRows() {
-		return &backup.Error{Code: backup.CodeVerifyMismatch,
-			Text: fmt.Sprintf("The file has %d rows for the table %s, and the server took %d.", scanner.CopyRows(), rows.Name(), tag.RowsAffected()),
-			Hint: "Nothing was changed. Try again; if it happens again, restore another backup."}
+	if exact && tag.RowsAffected() != l.scanner.CopyRows() {
+		return l.otherRows(line, rows, l.scanner.CopyRows(), tag.RowsAffected())
 	}
-	rows.Rows, rows.Bytes = tag.RowsAffected(), in.n-before
-	s.file.tables = append(s.file.tables, rows)
-	s.file.statements++
-	progress.note(func(p *backup.Progress) { p.TablesDone, p.Rows, p.Table = p.TablesDone+1, total+rows.Rows, "" })
-	return nil
+	rows.Rows, rows.Bytes = tag.RowsAffected(), l.in.n-before
+	l.took(into, rows, l.scanner.CopyRows(), exact)
+	l.file.statements++
+	l.progress.note(func(p *backup.Progress) {
+		p.TablesDone, p.Rows, p.Table = len(l.file.tables.list), l.file.tables.total, ""
+	})
+	return l.sameSession(ctx, line)
+}
+
+// otherRows is the refusal of rows that did not arrive as they were sent.
+func (s *staged) otherRows(line int64, t backup.TableRows, sent, took int64) error {
+	hint := "Nothing was changed. Try again; if it happens again, restore another backup."
+	if s.uploaded() {
+		hint = "Nothing was changed. A trigger or rule of the file takes or leaves rows: put it behind the rows, and upload the file again."
+	}
+	return &backup.Error{Code: backup.CodeVerifyMismatch, Hint: hint,
+		Text: fmt.Sprintf("Line %d has %d rows for the table %s, and the server took %d.", line, sent, written(t), took)}
 }
 
 // copySource remembers its reader's error: the server would only repeat its text.
@@ -180,58 +274,89 @@ func (c *copySource) Read(b []byte) (int, error) {
 }
 
 // statement does with a statement what the policy says.
-func (s *staged) statement(ctx context.Context, item sqltext.Item) error {
+func (l *loading) statement(ctx context.Context, item sqltext.Item) error {
 	text, words := string(item.Text), parse(item)
-	v := judge(words, s.heir())
-	wait := later{line: item.Line, sql: text, owner: words.newOwner(), in: words.schemaOfName(), as: s.file.role}
+	v := l.verdict(words)
+	wait := later{line: item.Line, sql: text, owner: words.newOwner(), in: words.schemaOfName(), as: l.file.role}
 	switch v.action {
 	case refuse:
-		return refused(item.Line, text)
+		return l.refused(item.Line, text)
 	case skip:
-		s.skip(item.Line, text, v.why)
+		l.skip(item.Line, text, v.why)
+		l.authorize(words)
 		return nil
 	case drop:
-		s.authorize(words)
+		l.authorize(words)
 		return nil
-	case handOver:
-		s.file.handOver = append(s.file.handOver, wait)
+	case handOver, protect, refresh:
+		var err error
+		if wait.path, err = l.searchPath(ctx); err != nil {
+			return err
+		}
+	}
+	switch {
+	case v.action == refresh && l.script != nil && len(l.file.protect) == 0:
+		// A script may read the view further on.
+	case v.action == handOver:
+		l.file.handOver = append(l.file.handOver, wait)
 		return nil
-	case protect:
-		s.file.protect = append(s.file.protect, wait)
+	case v.action == protect:
+		l.file.protect = append(l.file.protect, wait)
 		return nil
-	case refresh:
-		s.file.refresh = append(s.file.refresh, wait)
+	case v.action == refresh:
+		l.file.refresh = append(l.file.refresh, wait)
 		return nil
 	}
-	return s.run(ctx, item.Line, text, words, v)
+	return l.run(ctx, item.Line, text, words, v)
 }
 
-func (s *staged) run(ctx context.Context, line int64, text string, words phrase, v verdict) error {
-	err := s.exec(ctx, text)
+func (l *loading) run(ctx context.Context, line int64, text string, words phrase, v verdict) error {
+	err := l.exec(ctx, text)
 	if sqlState(err) == insufficientRight {
 		if milder, ok := withoutLeakproof(text, words); ok {
-			s.skip(line, text, "created without LEAKPROOF, which only a superuser may promise")
-			err = s.exec(ctx, milder)
+			l.skip(line, text, "created without LEAKPROOF, which only a superuser may promise")
+			err = l.exec(ctx, milder)
 		}
 	}
 	if err != nil && slices.Contains(v.forgiven, sqlState(err)) {
 		if !v.quiet {
-			s.skip(line, text, v.why)
+			l.skip(line, text, v.why)
 		}
 		return nil
 	}
 	if err != nil {
 		return loadFailure(ctx, err, line, text)
 	}
-	s.file.statements++
-	s.learn(line, words)
+	l.file.statements++
+	l.learn(line, words)
+	if l.script != nil {
+		l.learnScript(words)
+	}
 	return nil
 }
 
-// exec runs one statement as the loader and gives its rows away.
+// exec runs one statement as the loader and gives its rows away as they come.
 func (s *staged) exec(ctx context.Context, sql string) error {
-	_, err := s.conn.Exec(ctx, sql).ReadAll()
+	_, err := s.tags(ctx, sql)
 	return err
+}
+
+// tags runs statements as the loader in one message, which makes them one transaction where none is open. It returns the
+// server's word on each that was run, also where a later one failed.
+func (s *staged) tags(ctx context.Context, sql string) (done []pgconn.CommandTag, err error) {
+	results := s.conn.Exec(ctx, sql)
+	for results.NextResult() {
+		rows := results.ResultReader()
+		for rows.NextRow() {
+			continue // nobody wants them, and there may be many
+		}
+		tag, err := rows.Close()
+		if err != nil {
+			break // results.Close says it too
+		}
+		done = append(done, tag)
+	}
+	return done, results.Close()
 }
 
 // learn keeps what Verify asks about.
@@ -241,7 +366,8 @@ func (s *staged) learn(line int64, p phrase) {
 		return
 	}
 	// SELECT pg_catalog.setval('public.t_id_seq', 42, true)
-	if len(p) >= 11 && p.begins("select") && p.has(1, "pg_catalog") && p.has(3, "setval") && p[5].Kind == sqltext.String {
+	if len(p) >= 11 && p.begins("select") && p.has(1, "pg_catalog") && p.has(3, "setval") && p[5].Kind == sqltext.String &&
+		!bytes.ContainsRune(p[5].Text, '\\') {
 		value := ""
 		for _, t := range p[7 : len(p)-3] { // a sign is a token of its own
 			value += string(t.Text)
@@ -254,12 +380,7 @@ func (s *staged) learn(line int64, p phrase) {
 func (s *staged) authorize(p phrase) {
 	switch {
 	case p.begins("set", "session", "authorization"):
-		s.file.role = p.name(3)
-		if p[len(p)-1].Kind == sqltext.String {
-			s.file.role = strings.ReplaceAll(strings.Trim(string(p[len(p)-1].Text), "'"), "''", "'")
-		} else if p.is(3, "default") {
-			s.file.role = ""
-		}
+		s.file.role = p.sessionRole()
 	case p.begins("reset", "session", "authorization"):
 		s.file.role = ""
 	}
@@ -278,10 +399,10 @@ func (s *staged) skip(line int64, text, why string) {
 	s.file.skipped = append(s.file.skipped, backup.Skipped{Line: line, Text: shorten(text), Why: why})
 }
 
-func refused(line int64, text string) error {
-	return &backup.Error{Code: backup.CodeLoadFailed,
+func (s *staged) refused(line int64, text string) error {
+	return &backup.Error{Code: s.refusalCode(),
 		Text: fmt.Sprintf("Line %d has a statement that no dump of one database holds: %s", line, shorten(text)),
-		Hint: "Nothing was changed. Restore a backup that was made here."}
+		Hint: "Nothing was changed. " + s.remedy()}
 }
 
 // loadFailure says which statement the server refused.

@@ -86,6 +86,18 @@ func (p phrase) is(i int, keywords ...string) bool {
 	return false
 }
 
+// sessionRole is the role in SET SESSION AUTHORIZATION role, "" for DEFAULT.
+func (p phrase) sessionRole() string {
+	switch last := p[len(p)-1]; {
+	case last.Kind == sqltext.String:
+		return strings.ReplaceAll(strings.Trim(string(last.Text), "'"), "''", "'")
+	case last.Is("default"):
+		return ""
+	default:
+		return last.Ident()
+	}
+}
+
 // newOwner is the role in … OWNER TO role, "" where the statement is another.
 func (p phrase) newOwner() string {
 	if n := len(p); n > 4 && p.has(n-3, "owner", "to") {
@@ -128,10 +140,62 @@ func judge(p phrase, heir string) verdict {
 	case p.begins("security", "label"):
 		return verdict{action: skip, why: "security labels belong to the server's own label provider"}
 	case p.begins("drop") && p.is(1, ofServer...),
-		p.is(0, "copy", "do", "call", "execute", "load", "listen", "notify", "prepare", "rollback", "savepoint", "lock", "vacuum"):
+		p.is(0, "copy", "do", "call", "execute", "load", "listen", "notify", "prepare", "rollback", "abort", "savepoint", "lock", "vacuum"):
 		return verdict{action: refuse}
 	}
 	return verdict{}
+}
+
+// verdict is what the policy says of a statement of this file.
+func (l *loading) verdict(p phrase) (v verdict) {
+	if l.script == nil {
+		v = judge(p, l.heir())
+	} else {
+		v = judgeScript(p, l.heir(), l.script.mighty)
+	}
+	// What is handed over is run by the secret's role in a session of its own. A string could end elsewhere there, as the file may have
+	// changed how strings are read, and what follows would be statements. No grant and no change of owner has one.
+	if v.action == handOver && !p.readsOneWay() {
+		return verdict{action: refuse}
+	}
+	return v
+}
+
+// readsOneWay reports whether a statement means the same whatever a session's settings are.
+func (p phrase) readsOneWay() bool {
+	for _, t := range p {
+		if t.Kind == sqltext.String || t.IsPunct(';') || t.IsPunct('\\') {
+			return false
+		}
+	}
+	return true
+}
+
+// judgeScript decides on a statement of an upload. A script may do what no dump does: it runs as a login of its own, which may do
+// that to its own copy only.
+func judgeScript(p phrase, heir string, mighty map[string]bool) verdict {
+	v := judge(p, heir)
+	switch {
+	case p.has(0, "prepare", "transaction"), p.is(0, "commit", "rollback") && p.is(1, "prepared"):
+		return verdict{action: refuse} // it would outlive its session, and block whatever becomes of the copy
+	case p.is(0, "rollback", "abort") && p.count("to") == 0:
+		return verdict{action: refuse} // rows that the server has confirmed would be gone
+	case p.is(0, "do", "call", "execute", "listen", "notify", "prepare", "rollback", "savepoint", "lock", "vacuum"):
+		return verdict{}
+	case p.is(0, "set", "reset") && (p.is(1, "application_name") || p.is(1, "session", "local") && p.is(2, "application_name")):
+		return verdict{action: skip, why: "the restore's session keeps its name"}
+	case p.begins("set", "session", "authorization") && p.sessionRole() != "" && p.sessionRole() != heir:
+		return verdict{action: skip, why: "what follows belongs to the database's owner"}
+	case p.begins("refresh", "materialized"):
+		return verdict{action: refresh}
+	case p.begins("alter", "table") && p.ends("disable", "row", "level", "security"):
+		return verdict{action: protect} // in its turn with those that switch it on
+	case v.action == handOver && mighty[p.newOwner()]:
+		return verdict{action: skip, why: "an upload gives nothing to a role with rights beyond the database"}
+	case v.action == handOver && p.newOwner() != "" && p.is(len(p)-1, "current_user", "current_role", "session_user"):
+		return verdict{action: drop} // the loader, whose heir is the database's owner
+	}
+	return v
 }
 
 // judgeGrant: grants are replayed by the secret's role, which may do more than the loader. Membership in roles, which names no

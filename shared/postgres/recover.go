@@ -176,10 +176,12 @@ func dropLogin(ctx context.Context, admin *pgx.Conn, name string) error {
 func (s *staged) Discard(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	s.logOut(ctx)
 	if s.settled {
+		s.logOut(ctx)
 		return nil
 	}
+	_, mended := s.mendLogin(ctx)
+	s.logOut(ctx)
 	admin, err := s.e.connect(ctx, s.t, s.a, secretLogin(s.t, maintenance(s.t.Credentials)))
 	if err != nil {
 		return err
@@ -195,5 +197,5 @@ func (s *staged) Discard(ctx context.Context) error {
 		return err
 	}
 	// The name is the attempt's own: a throw-away login bears it, or nobody does.
-	return dropLogin(ctx, admin, s.name)
+	return errors.Join(dropLogin(ctx, admin, s.name), mended)
 }

@@ -128,6 +128,7 @@ func TestStaged_LoadThatFailsLeavesNothing(t *testing.T) {
 		{"\\!", strings.NewReader(before(after, `\! touch /tmp/bad`)), backup.CodeLoadFailed, []string{`\!`}},
 		{"a command inside a statement", strings.NewReader(before(after, "SELECT 1 \\gexec\n;")), backup.CodeLoadFailed, []string{"gexec"}},
 		{"ALTER SYSTEM", strings.NewReader(before(after, `ALTER SYSTEM SET work_mem = 1;`)), backup.CodeLoadFailed, []string{"ALTER SYSTEM"}},
+		{"ABORT", strings.NewReader(before(after, `ABORT;`)), backup.CodeLoadFailed, []string{"ABORT"}},
 		{"a DO block", strings.NewReader(before(after, `DO $$ BEGIN END $$;`)), backup.CodeLoadFailed, []string{"DO $$"}},
 		{"a function that changes how strings are read", strings.NewReader(before(after,
 			"CREATE FUNCTION public.trick() RETURNS text LANGUAGE sql AS $$ SELECT set_config('standard_' || 'conforming_strings', 'off', false) $$; ALTER TABLE public.one ADD trick text DEFAULT public.trick();")),

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,11 +18,13 @@ type staged struct {
 	e      *Engine
 	t      backup.Target
 	a      backup.Attempt
+	need   backup.Need
 	name   string
 	oid    uint32
 	live   live
 	me     self
 	loader loader
+	before *loginState // the loader as it was, where an upload could change it
 	byHand []string
 	carry  []string // statements that give the copy live's database properties, tried
 	// tablespace is the copy's: live's, where the secret's role may use that.
@@ -47,7 +50,7 @@ func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, n
 		return nil, err
 	}
 	defer closing(ctx, admin)
-	s := &staged{e: e, t: t, a: a, name: stagedName(a)}
+	s := &staged{e: e, t: t, a: a, need: need, name: stagedName(a)}
 	if s.live, s.me, err = e.preflight(ctx, admin, t); err != nil {
 		return nil, err
 	}
@@ -68,7 +71,7 @@ func (e *Engine) Stage(ctx context.Context, t backup.Target, a backup.Attempt, n
 
 // create makes the login, the database, what the loader may not make itself, and logs the loader in.
 func (s *staged) create(ctx context.Context, admin *pgx.Conn) (err error) {
-	if s.loader, err = chooseLoader(ctx, admin, s.t, s.a, s.me, s.live); err != nil {
+	if err := s.chooseLoader(ctx, admin); err != nil {
 		return err
 	}
 	for _, sql := range []string{s.createDatabase(ctx, admin), "REVOKE ALL ON DATABASE " + ident(s.name) + " FROM PUBLIC"} {
@@ -168,7 +171,7 @@ func (s *staged) createExtensions(ctx context.Context) error {
 	}
 	defer closing(ctx, to)
 	for _, x := range found {
-		if neverCreated(x.Name) {
+		if neverCreated(x.Name) || s.uploaded() && !slices.Contains(s.need.Inspection.Extensions, x.Name) {
 			continue // the file's own statement will be refused, with its line
 		}
 		if !strings.HasPrefix(x.Schema, "pg_") {
@@ -193,6 +196,7 @@ func (s *staged) logIn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	config.RuntimeParams["search_path"], config.MaxProtocolMessageBodyLen = s.searchPath(), maxAnswer
 	if s.conn, err = pgconn.ConnectConfig(ctx, &config.Config); err == nil {
 		err = unlimit(ctx, s.conn)
 	}
