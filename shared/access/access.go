@@ -22,7 +22,7 @@ const (
 	BackupsCreate     Permission = "backups:create"
 	BackupsDownload   Permission = "backups:download"
 	BackupsDelete     Permission = "backups:delete"
-	RestoresRehearse  Permission = "restores:rehearse" // dry runs
+	RestoresRehearse  Permission = "restores:rehearse" // dry runs, and uploads
 	RestoresRun       Permission = "restores:run"      // restores that replace the live database
 	CronKeyReveal     Permission = "cron-key:reveal"
 	CronKeyRegenerate Permission = "cron-key:regenerate"

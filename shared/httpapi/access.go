@@ -13,6 +13,13 @@ import (
 type Database struct {
 	Name   string            `json:"name" doc:"Its short name, which paths use." example:"school"`
 	Engine backup.EngineKind `json:"engine" enum:"postgres,mysql" doc:"The kind of database server."`
+	Held   *HeldRoom         `json:"held,omitempty" doc:"What restores keep on its server besides it. Absent where they keep nothing."`
+}
+
+// HeldRoom is what restores keep on a server.
+type HeldRoom struct {
+	Databases int   `json:"databases" doc:"How many databases: rehearsed copies, and databases that were replaced." example:"1"`
+	Bytes     int64 `json:"bytes" doc:"What they take of the server's disk, as far as that is known."`
 }
 
 // DatabaseList is all databases.
@@ -62,8 +69,9 @@ func (a *API) registerAccess() {
 		} else if err != nil {
 			return nil, err
 		}
+		kept := a.heldRooms(ctx)
 		for _, d := range all {
-			list.Items = append(list.Items, Database{Name: d.Name, Engine: d.Engine})
+			list.Items = append(list.Items, Database{Name: d.Name, Engine: d.Engine, Held: kept[d.Name]})
 		}
 		return &output[DatabaseList]{list}, nil
 	})

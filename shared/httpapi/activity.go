@@ -17,7 +17,7 @@ type Activity struct {
 	Actor    Actor     `json:"actor" doc:"Who."`
 	Action   string    `json:"action" doc:"What." example:"backup.create"`
 	Database string    `json:"database,omitempty" doc:"The database's name, where it is about one."`
-	Target   string    `json:"target,omitempty" doc:"The id of the backup or restore, where it is about one."`
+	Target   string    `json:"target,omitempty" doc:"The id of the backup, upload or restore, where it is about one."`
 	Result   string    `json:"result" doc:"How it ended: accepted where that is not known yet, else the state." example:"accepted"`
 	Detail   string    `json:"detail,omitempty" doc:"More, for people: a filename, or why it failed."`
 }
@@ -40,7 +40,7 @@ const maxActivityPages = 5
 func (a *API) registerActivity() {
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: "/api/activity", Permission: access.ActivityRead}, id: "list-activity", tag: "Activity",
-		summary: "List who did what", errors: []int{400, 422},
+		summary: "List who did what", refusals: refusals{400: {"cursor_invalid"}, 422: {"request_invalid"}},
 	}, a.listActivity)
 }
 

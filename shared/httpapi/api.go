@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -41,7 +42,18 @@ type Files interface {
 	PresignDownload(ctx context.Context, key, versionID, filename string, lifetime time.Duration) (url string, expires time.Time, err error)
 }
 
-// Desk starts jobs. Both calls return the job of that id as it stands where there is one already; id "" is a new one.
+// Dropbox is the part of backup.Dropbox that is used here.
+type Dropbox interface {
+	PresignPost(ctx context.Context, key string, size int64, lifetime time.Duration) (backup.PostForm, error)
+	PresignParts(ctx context.Context, key, partsID string, size int64, lifetime time.Duration) (backup.PartLinks, error)
+}
+
+// Holdings is the part of backup.Holdings that is used here.
+type Holdings interface {
+	List(ctx context.Context, database string) ([]backup.Holding, error)
+}
+
+// Desk starts jobs. Calls with an id return the job of that id as it stands where there is one already; id "" is a new one.
 type Desk interface {
 	StartBackup(ctx context.Context, database backup.Database, id string, by backup.Actor) (backup.Backup, error)
 	StartRestore(ctx context.Context, source backup.RestoreSource, id string, o backup.RestoreOptions, by backup.Actor) (backup.Restore, error)
@@ -70,10 +82,13 @@ type Options struct {
 	Databases Databases
 	Backups   backup.Records[backup.Backup]
 	Restores  backup.Records[backup.Restore]
+	Uploads   backup.Records[backup.Upload]
+	Holdings  Holdings
 	Activity  backup.ActivityLog
 	Open      backup.OpenJobs
 	Locks     Locks
 	Files     Files
+	Dropbox   Dropbox
 	Keys      backup.IdempotencyKeys
 	Desk      Desk
 	Periodic  Periodic
@@ -132,7 +147,9 @@ func New(o Options) (*API, error) {
 	})
 	a.registerAccess()
 	a.registerBackups()
+	a.registerUploads()
 	a.registerRestores()
+	a.registerFollowUps()
 	a.registerCronKey()
 	a.registerActivity()
 	a.registerCron()
@@ -168,7 +185,8 @@ const about = "Backs up databases to S3 and restores them. Times are UTC in RFC 
 var tags = []*huma.Tag{
 	{Name: "Access", Description: "Who am I, what may I do, on which databases."},
 	{Name: "Backups", Description: "A backup is queued, running, created or failed. Only created backups can be downloaded, restored or deleted."},
-	{Name: "Restores", Description: "A restore is built beside the live database and verified. A dry run stops there and reports; a real run then replaces the live database in one step."},
+	{Name: "Uploads", Description: "An upload is a file of yours to restore. It is pending until the file was sent, received while it is inspected, then accepted or rejected."},
+	{Name: "Restores", Description: "A restore is built beside the live database, verified and compared with it. A dry run stops there and reports, and its copy can be applied as it stands for a while; a real run replaces the live database in one step. The replaced database is kept for an undo."},
 	{Name: "Cron key", Description: "The secret with which an outside scheduler starts backups."},
 	{Name: "Activity", Description: "Who did what to which, and how it ended."},
 	{Name: "Health", Description: "For load balancers and deployments."},
@@ -178,11 +196,29 @@ var tags = []*huma.Tag{
 type route struct {
 	Route
 	id, tag, summary, text string
-	status                 int   // of success; 0 is 200
-	errors                 []int // beside those that follow from the route itself
+	status                 int      // of success; 0 is 200
+	refusals               refusals // beside those that follow from the route itself
 	// permissionWhen are permissions that depend on the request: by what stands in it. The handler checks them.
 	permissionWhen map[string]access.Permission
 	cronKey        bool // takes the cron key instead of a token
+}
+
+// refusals are the codes of the problems that a route answers with, by their status.
+type refusals map[int][]string
+
+// withBody adds what may be wrong with a request's body.
+func withBody(r refusals) refusals {
+	return r.with(refusals{400: {"json_invalid"}, 413: {"body_too_large"}, 415: {"media_type_unsupported"}, 422: {"request_invalid"}})
+}
+
+func (r refusals) with(more refusals) refusals {
+	out := refusals{}
+	for _, from := range []refusals{more, r} {
+		for status, codes := range from {
+			out[status] = append(out[status], codes...)
+		}
+	}
+	return out
 }
 
 // register adds an operation: its place in the document, what it needs, and its handler.
@@ -224,23 +260,23 @@ func (a *API) logRefusal(ctx context.Context, operation string, p *Problem, err 
 	a.logger(ctx).Log(ctx, level, "request refused", "operation", operation, "code", p.Code, "error", err)
 }
 
-// errorResponses describes the errors of a route.
+// errorResponses describes the errors of a route, with the codes that they can have.
 func (a *API) errorResponses(r route) map[string]*huma.Response {
 	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
-	codes := append([]int{http.StatusInternalServerError, http.StatusServiceUnavailable}, r.errors...)
+	all := refusals{500: {"internal_error"}, 503: {"temporarily_unavailable", string(backup.CodeStorage)}}
 	if !r.Open {
-		codes = append(codes, http.StatusUnauthorized)
+		all = all.with(refusals{401: {"token_missing"}})
 	}
 	if r.Permission != "" {
-		codes = append(codes, http.StatusForbidden)
+		all = all.with(refusals{403: {"permission_missing"}})
 	}
 	if r.namesDatabase() {
-		codes = append(codes, http.StatusNotFound)
+		all = all.with(refusals{404: {"database_not_found"}, 409: {string(backup.CodeBadSecret)}, 503: {string(backup.CodeNoRegistry)}})
 	}
 	out := map[string]*huma.Response{}
-	for _, code := range codes {
-		out[strconv.Itoa(code)] = &huma.Response{
-			Description: http.StatusText(code), Content: map[string]*huma.MediaType{problemType: {Schema: schema}},
+	for status, codes := range r.refusals.with(all) {
+		out[strconv.Itoa(status)] = &huma.Response{
+			Description: http.StatusText(status) + ": " + strings.Join(codes, ", "), Content: map[string]*huma.MediaType{problemType: {Schema: schema}},
 		}
 	}
 	return out

@@ -63,25 +63,26 @@ type accepted[T any] struct {
 func (a *API) registerBackups() {
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: backupsPath, Permission: access.BackupsRead}, id: "list-backups", tag: "Backups",
-		summary: "List the backups of a database", errors: []int{400, 422},
+		summary: "List the backups of a database", refusals: refusals{400: {"cursor_invalid"}, 422: {"request_invalid"}},
 	}, a.listBackups)
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: backupsPath, Permission: access.BackupsCreate}, id: "create-backup", tag: "Backups",
 		summary: "Create a backup", text: "Queues a backup and answers with its record. Poll the record until it is created or failed.",
-		status: http.StatusAccepted, errors: []int{409, 422},
+		status: http.StatusAccepted, refusals: refusals{409: {"idempotency_key_spent"}, 422: {"request_invalid", "idempotency_key_reused"}},
 	}, a.createBackup)
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: backupPath, Permission: access.BackupsRead}, id: "get-backup", tag: "Backups",
-		summary: "Get a backup, with its tables",
+		summary: "Get a backup, with its tables", refusals: refusals{404: {"backup_not_found", "not_found"}},
 	}, a.getBackup)
 	register(a, route{
 		Route: Route{Method: http.MethodDelete, Path: backupPath, Permission: access.BackupsDelete}, id: "delete-backup", tag: "Backups",
 		summary: "Delete a backup and its file", text: "Only created backups can be deleted. A call that was cut half-way can be repeated.",
-		status: http.StatusNoContent, errors: []int{409},
+		status: http.StatusNoContent, refusals: refusals{404: {"backup_not_found", "not_found"}, 409: {"backup_not_created", "backup_in_use"}},
 	}, a.deleteBackup)
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: backupPath + "/download", Permission: access.BackupsDownload}, id: "download-backup", tag: "Backups",
-		summary: "Get a link to a backup's file", text: "The link is short-lived, so make it when it is used. It is recorded who made one.", errors: []int{409},
+		summary: "Get a link to a backup's file", text: "The link is short-lived, so make it when it is used. It is recorded who made one.",
+		refusals: refusals{404: {"backup_not_found", "not_found"}, 409: {"backup_not_created", "backup_deleting"}},
 	}, a.downloadBackup)
 }
 
@@ -93,11 +94,11 @@ func (a *API) listBackups(ctx context.Context, in *InPageOfDatabase) (*output[Ba
 	if err := a.readable(ctx, err); err != nil {
 		return nil, fmt.Errorf("list backups: %w", err)
 	}
-	progress := a.progressOf(ctx)
+	now := a.board(ctx)
 	list := BackupList{Items: make([]Backup, 0, len(records)), Next: next}
 	for _, b := range records {
 		v := backupView(b, false)
-		v.Progress = progress(b.Job)
+		now.tell(ctx, &v.Job, b.Job)
 		list.Items = append(list.Items, v)
 	}
 	return &output[BackupList]{list}, nil
@@ -123,7 +124,7 @@ func (a *API) createBackup(ctx context.Context, in *createBackupInput) (*accepte
 		return nil, err
 	}
 	v := backupView(b, false)
-	v.Progress = a.progressOf(ctx)(b.Job)
+	a.board(ctx).tell(ctx, &v.Job, b.Job)
 	return &accepted[Backup]{Location: "/api/databases/" + b.Database + "/backups/" + b.ID, Body: v}, nil
 }
 
@@ -141,7 +142,7 @@ func (a *API) getBackup(ctx context.Context, in *InRecord) (*output[BackupDetail
 		return nil, err
 	}
 	v := backupDetail(b)
-	v.Progress = a.progressOf(ctx)(b.Job)
+	a.board(ctx).tell(ctx, &v.Job, b.Job)
 	return &output[BackupDetail]{v}, nil
 }
 

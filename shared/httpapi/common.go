@@ -35,32 +35,6 @@ func orNotFound(err error, code, detail string) error {
 	return err
 }
 
-// progressOf returns a function that tells how far a job is. The lock is read once, and only when a job runs. Progress is
-// no reason to fail: a lock that can't be read leaves it out.
-func (a *API) progressOf(ctx context.Context) func(backup.Job) *Progress {
-	var holder backup.Holder
-	read := false
-	return func(j backup.Job) *Progress {
-		if j.State != backup.Running {
-			return nil
-		}
-		if !read {
-			read = true
-			h, live, err := a.Locks.Read(ctx, j.Database)
-			switch {
-			case err != nil:
-				a.log.WarnContext(ctx, "progress not read", "database", j.Database, "error", err)
-			case live:
-				holder = h
-			}
-		}
-		if holder.Job != j.ID {
-			return nil
-		}
-		return progressView(holder.Progress)
-	}
-}
-
 // record writes a line of the activity log.
 func (a *API) record(ctx context.Context, by backup.Actor, action, database, target, result, detail string) error {
 	e := backup.Entry{ID: backup.NewID(), At: a.Now().UTC(), Actor: by, Action: action, Database: database, Target: target, Result: result, Detail: detail}

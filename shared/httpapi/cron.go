@@ -40,7 +40,7 @@ func (a *API) registerCron() {
 		text: "For an outside scheduler. Starts a backup of each database, once a minute however often it is called. " +
 			"Where a backup can't be started, the answer is why; those of the other databases are started nevertheless, and calling again " +
 			"in the same minute starts none twice.",
-		status: http.StatusAccepted, errors: []int{400, 401, 404, 409, 413, 415, 422},
+		status: http.StatusAccepted, refusals: withBody(refusals{401: {"cron_key_refused"}, 404: {"database_not_found"}, 409: {string(backup.CodeBadSecret)}, 503: {string(backup.CodeNoRegistry)}}),
 	}, a.cronBackups)
 }
 

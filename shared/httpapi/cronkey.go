@@ -59,7 +59,7 @@ func (a *API) registerCronKey() {
 	})
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: "/api/cron-key/regenerate", Permission: access.CronKeyRegenerate}, id: "regenerate-cron-key", tag: "Cron key",
-		summary: "Replace the cron key", errors: []int{409},
+		summary: "Replace the cron key", refusals: refusals{409: {"cron_key_rotated"}},
 		text: "The old key is refused from then on, unless a grace period is configured: whoever holds it has to be given the new one.",
 	}, a.regenerateCronKey)
 }

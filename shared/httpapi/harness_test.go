@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +30,9 @@ type world struct {
 	api      *httpapi.API
 	backups  backup.Records[backup.Backup]
 	restores backup.Records[backup.Restore]
+	uploads  backup.Records[backup.Upload]
+	box      *dropbox
+	holdings *holdings
 	activity backup.ActivityLog
 	open     backup.OpenJobs
 	locks    *memory.Locks
@@ -37,6 +42,7 @@ type world struct {
 	keys     *cronkey.Store
 	log      *syncBuffer
 	now      *clock
+	broken   bool // a port was replaced by one that fails: answers need not be those that the document tells of
 }
 
 // syncBuffer is a log that several requests write at once.
@@ -80,18 +86,21 @@ func (c *clock) set(t time.Time) {
 // newWorld builds an API in memory; change may replace a port by one that fails.
 func newWorld(t *testing.T, change ...func(*httpapi.Options)) *world {
 	t.Helper()
-	w := &world{t: t, backups: memory.NewRecords[backup.Backup](), restores: memory.NewRecords[backup.Restore](), activity: memory.NewActivity(),
+	w := &world{t: t, backups: memory.NewRecords[backup.Backup](), restores: memory.NewRecords[backup.Restore](),
+		uploads: memory.NewRecords[backup.Upload](), holdings: &holdings{}, activity: memory.NewActivity(),
 		open: memory.NewOpen(), locks: memory.NewLocks(), files: memory.NewFiles(), bell: memory.NewBell(), secrets: memory.NewSecrets("cron-key"),
-		log: &syncBuffer{}, now: &clock{}}
+		log: &syncBuffer{}, now: &clock{}, broken: len(change) > 0}
+	w.box = &dropbox{sizes: map[string]int64{}, now: w.now}
 	databases := memory.Databases{{Name: "chinook", Engine: backup.Postgres, Secret: "arn:of:chinook"}, {Name: "school", Engine: backup.Postgres, Secret: "arn:of:school"}}
 	w.keys = cronkey.New(w.secrets, "cron-key", cronkey.Options{})
 	o := httpapi.Options{
-		Databases: databases, Backups: w.backups, Restores: w.restores, Activity: w.activity, Open: w.open, Locks: w.locks, Files: w.files,
+		Databases: databases, Backups: w.backups, Restores: w.restores, Uploads: w.uploads, Holdings: w.holdings, Activity: w.activity, Open: w.open,
+		Locks: w.locks, Files: w.files, Dropbox: w.box,
 		Keys: memory.NewIdempotency(), CronKey: w.keys, RoleClaim: "cognito:groups", Issuer: "https://issuer.example", ClientID: "console", Version: "test",
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.now.Now,
 	}
-	desk := &jobs.Desk{Backups: w.backups, Restores: w.restores, Open: w.open, Bell: w.bell, Activity: w.activity, Log: o.Log}
-	o.Desk, o.Periodic = desk, &jobs.Periodic{Desk: desk, Databases: registry{databases}}
+	real := &jobs.Desk{Backups: w.backups, Restores: w.restores, Open: w.open, Bell: w.bell, Activity: w.activity, Log: o.Log}
+	o.Desk, o.Periodic = desk{real, w}, &jobs.Periodic{Desk: real, Databases: registry{databases}}
 	for _, c := range change {
 		c(&o)
 	}
@@ -149,7 +158,34 @@ func (w *world) do(c call) answer {
 	}
 	rec := httptest.NewRecorder()
 	w.api.ServeHTTP(rec, r)
-	return answer{w.t, rec.Code, rec.Result().Header, rec.Body.String()}
+	a := answer{w.t, rec.Code, rec.Result().Header, rec.Body.String()}
+	w.checkDocumented(c, a)
+	return a
+}
+
+// checkDocumented holds that the document tells of every code that a route answers with, whatever the test is about.
+func (w *world) checkDocumented(c call, a answer) {
+	w.t.Helper()
+	if w.broken || a.status < 400 || a.status == http.StatusRequestEntityTooLarge || c.method == http.MethodHead {
+		return
+	}
+	address, _, _ := strings.Cut(c.path, "?")
+	for _, r := range w.api.Routes() {
+		pattern := regexp.QuoteMeta(r.Path)
+		pattern = "^" + regexp.MustCompile(`\\\{\w+\\\}`).ReplaceAllString(pattern, "[^/]+") + "$"
+		if r.Method != c.method || !regexp.MustCompile(pattern).MatchString(address) {
+			continue
+		}
+		var d document
+		if err := json.Unmarshal(w.api.OpenAPI(), &d); err != nil {
+			w.t.Fatal(err)
+		}
+		told := string(d.Paths[r.Path][strings.ToLower(r.Method)].Responses[strconv.Itoa(a.status)])
+		if code := a.problem().Code; code != "route_not_found" && !regexp.MustCompile(`[: ]`+code+`[",]`).MatchString(told) {
+			w.t.Errorf("%s %s answers %d %s, and the document tells of: %s", r.Method, r.Path, a.status, code, told)
+		}
+		return
+	}
 }
 
 // want ends the test unless the answer has that status, and for a problem that code.

@@ -19,8 +19,8 @@ import (
 // The limits of one request.
 const (
 	maxBody = 64 << 10 // bytes; what callers send are a few names and ids
-	// maxResponse is below the 6 MB that a Lambda function may answer, which counts the JSON around the body too.
-	maxResponse = 5 << 20 // bytes
+	// maxResponse is below the 6 MB that a Lambda function may answer, which counts the headers too.
+	maxResponse = 5<<20 + 5<<17 // bytes, as weight counts them
 	// maxTime and margin end a request before API Gateway (30 s, a cold start included) or Lambda (by killing) would, so
 	// that the caller still hears from us.
 	maxTime = 20 * time.Second
@@ -63,8 +63,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(ctx)
 	b := &buffer{header: http.Header{}}
 	a.answer(b, r)
-	if b.body.Len() > maxResponse {
-		a.log.ErrorContext(ctx, "response too large", "path", r.URL.Path, "bytes", b.body.Len())
+	if n := weight(b.body.Bytes()); n > maxResponse {
+		a.log.ErrorContext(ctx, "response too large", "path", r.URL.Path, "bytes", n)
 		b.reset()
 		writeProblem(b, r, internal())
 	}

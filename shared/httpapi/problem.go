@@ -102,6 +102,27 @@ var statusOf = map[backup.Code]int{
 	backup.CodeUnreachable:   http.StatusServiceUnavailable,
 	backup.CodeFileChanged:   http.StatusConflict,
 	backup.CodeSwitchBlocked: http.StatusConflict,
+	backup.CodeNeverArrived:  http.StatusConflict,
+	"upload_not_accepted":    http.StatusConflict,
+	"upload_unproven":        http.StatusUnprocessableEntity,
+	"upload_name_refused":    http.StatusUnprocessableEntity,
+	backup.CodeFileLimit:     http.StatusUnprocessableEntity,
+	"apply_not_possible":     http.StatusConflict,
+	"undo_not_possible":      http.StatusConflict,
+	"cancel_not_possible":    http.StatusConflict,
+}
+
+// problemAs is what a caller is told of an error that the domain found, under the status of its code, or otherwise that one.
+func problemAs(e *backup.Error, otherwise int) *Problem {
+	status, ok := statusOf[e.Code]
+	if !ok {
+		status = otherwise
+	}
+	p := problem(status, string(e.Code), e.Text, e.Hint)
+	if status == http.StatusServiceUnavailable {
+		p = p.with("Retry-After", "5")
+	}
+	return p
 }
 
 // problemOf is what a caller is told of err.
@@ -119,15 +140,7 @@ func problemOf(err error) *Problem {
 	case errors.As(err, &unknown):
 		return notFound("database_not_found", "There is no database with that name: "+strings.Join(unknown.Names, ", ")+".", "See the list of databases. Backups of the others were started.")
 	case errors.As(err, &known):
-		status, ok := statusOf[known.Code]
-		if !ok {
-			status = http.StatusInternalServerError
-		}
-		p := problem(status, string(known.Code), known.Text, known.Hint)
-		if status == http.StatusServiceUnavailable {
-			p = p.with("Retry-After", "5")
-		}
-		return p
+		return problemAs(known, http.StatusInternalServerError)
 	case errors.As(err, &transition):
 		return problem(http.StatusConflict, "state_conflict", fmt.Sprintf("It is %s by now, so it can't become %s.", transition.From, transition.To), "Refresh and look at its state.")
 	case errors.Is(err, backup.ErrBadCursor):
@@ -181,7 +194,7 @@ func problemOfHuma(e *huma.ErrorModel) *Problem {
 
 func tooLarge() *Problem {
 	return problem(http.StatusRequestEntityTooLarge, "body_too_large", fmt.Sprintf("The request's body is larger than %d KiB.", maxBody>>10),
-		"Files do not go through this API: they are downloaded by links from it.")
+		"Files do not go through this API: they are sent and downloaded by links from it.")
 }
 
 // writeProblem answers with p, where no huma operation is at work.

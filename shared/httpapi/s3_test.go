@@ -39,8 +39,8 @@ func newStored(t *testing.T) stored {
 	w := newWorld(t, func(o *httpapi.Options) {
 		o.Backups, o.Restores, o.Activity, o.Open, o.Keys = store.Backups(), store.Restores(), store.Activity(), store.Open(), store.Idempotency()
 		o.Files, o.Locks = dumps, locks
-		if d, ok := o.Desk.(*jobs.Desk); ok {
-			bell = d.Bell
+		if d, ok := o.Desk.(desk); ok {
+			bell = d.Desk.(*jobs.Desk).Bell
 		}
 		o.Desk = &jobs.Desk{Backups: o.Backups, Restores: o.Restores, Open: o.Open, Bell: bell, Activity: o.Activity, Log: o.Log}
 	})
