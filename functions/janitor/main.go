@@ -1,4 +1,5 @@
-// Command janitor is the function that runs every minute and looks after jobs whose worker is gone.
+// Command janitor is the function that runs every minute and looks after jobs whose worker is gone, and
+// after databases whose window has ended.
 package main
 
 import (
@@ -36,7 +37,8 @@ func run(ctx context.Context) error {
 	client := s3.NewFromConfig(cfg)
 	store := records.New(client, s.Bucket)
 	sweeper := &jobs.Sweeper{
-		Backups: store.Backups(), Restores: store.Restores(), Open: store.Open(), Activity: store.Activity(),
+		Backups: store.Backups(), Restores: store.Restores(), Uploads: store.Uploads(),
+		Open: store.Open(), Holdings: store.Holdings(), Activity: store.Activity(),
 		Locks: records.NewLocks(client, s.Bucket, records.LockOptions{Expiry: s.LockExpiry}),
 		Bell:  jobs.NewDoorbell(sqs.NewFromConfig(cfg), s.JobsQueueURL),
 		Log:   telemetry.NewLogger(os.Stderr, "janitor", s.LogLevel),

@@ -43,13 +43,13 @@ func run(ctx context.Context) error {
 	client := s3.NewFromConfig(cfg)
 	store := records.New(client, s.Bucket)
 	bench := jobs.Workbench{
-		Backups: store.Backups(), Restores: store.Restores(), Open: store.Open(), Activity: store.Activity(),
-		Databases: databases.New(secretsmanager.NewFromConfig(cfg), databases.Options{}),
+		Backups: store.Backups(), Restores: store.Restores(), Uploads: store.Uploads(), Open: store.Open(),
+		Holdings: store.Holdings(), Activity: store.Activity(), Databases: databases.New(secretsmanager.NewFromConfig(cfg), databases.Options{}),
 		Engines: map[backup.EngineKind]backup.Engine{
 			backup.Postgres: postgres.New(postgres.Options{BinDirs: s.PostgresBinDirs, Logger: log}),
 		},
-		Files: files.New(client, s.Bucket, files.Options{Patience: s.S3Patience}),
-		Log:   log,
+		Files:       files.New(client, s.Bucket, files.Options{Patience: s.S3Patience}),
+		ApplyWindow: s.ApplyWindow, UndoWindow: s.UndoWindow, Log: log,
 	}
 	runner := &jobs.Runner{
 		Worker:    backup.NewID(),

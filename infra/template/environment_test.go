@@ -110,7 +110,7 @@ func TestTemplate_SettingsAreAccepted(t *testing.T) {
 	stand := map[string]string{
 		"BUCKET": "backup-restore-bucket-1abc", "JOBS_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/jobs",
 		"CRON_KEY_SECRET": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:CronKeySecret-abc",
-		"CRON_KEY_GRACE":  "", "ROLE_CLAIM": "", "SCHEDULED_DATABASES": "",
+		"ROLE_CLAIM":      "", "SCHEDULED_DATABASES": "",
 		"ISSUER": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_abc", "CLIENT_ID": "client",
 	}
 	// The default of each parameter goes in where a variable is made of one.
@@ -118,15 +118,17 @@ func TestTemplate_SettingsAreAccepted(t *testing.T) {
 	for name, parameter := range parameters {
 		stand[name] = text(map[string]any(d), "Parameters", parameter, "Default")
 	}
-	minutes := at(map[string]any(d), "Parameters", "CronKeyGraceMinutes", "Default")
+	// And where it is part of one.
+	within := map[string]string{"CRON_KEY_GRACE": "CronKeyGraceMinutes", "APPLY_WINDOW": "ApplyWindowMinutes", "UNDO_WINDOW": "UndoWindowHours"}
 	for _, f := range d.functions() {
 		t.Run(f.name, func(t *testing.T) {
 			for name, v := range variables(d, f) {
 				value, literal := v.(string)
 				switch {
 				case literal:
-				case name == "CRON_KEY_GRACE":
-					value = strings.ReplaceAll(text(v, "Fn::Sub"), "${CronKeyGraceMinutes}", fmt.Sprint(minutes))
+				case within[name] != "":
+					parameter := within[name]
+					value = strings.ReplaceAll(text(v, "Fn::Sub"), "${"+parameter+"}", fmt.Sprint(at(map[string]any(d), "Parameters", parameter, "Default")))
 				default:
 					var known bool
 					if value, known = stand[name]; !known {

@@ -71,6 +71,7 @@ const (
 	backupRec   = bucketARN + "/records/backups/school/~01kax.json"
 	restoreRec  = bucketARN + "/records/restores/school/~01kax.json"
 	openMarker  = bucketARN + "/open/school/01kax"
+	heldMark    = bucketARN + "/held/school/01kax.json"
 	lock        = bucketARN + "/locks/school.json"
 	activityRec = bucketARN + "/activity/~01kax.json"
 	idempotency = bucketARN + "/idempotency/abc"
@@ -101,7 +102,11 @@ var grants = []struct {
 	{"s3:AbortMultipartUpload", backupFile, []string{"WorkerRole"}},
 	{"s3:PutObject", backupRec, []string{"ApiRole", "JanitorRole", "ScheduleRole", "WorkerRole"}},
 	{"s3:PutObject", restoreRec, []string{"ApiRole", "JanitorRole", "WorkerRole"}},
-	{"s3:PutObject", openMarker, []string{"ApiRole", "ScheduleRole"}},
+	{"s3:PutObject", openMarker, []string{"ApiRole", "JanitorRole", "ScheduleRole"}},
+	{"s3:PutObject", heldMark, []string{"WorkerRole"}},
+	{"s3:GetObject", heldMark, []string{"WorkerRole"}},
+	{"s3:DeleteObject", heldMark, []string{"WorkerRole"}},
+	{"s3:DeleteObjectVersion", heldMark, nil},
 	{"s3:PutObject", lock, []string{"WorkerRole"}},
 	{"s3:PutObject", activityRec, []string{"ApiRole", "JanitorRole", "ScheduleRole", "WorkerRole"}},
 	{"s3:PutObject", idempotency, []string{"ApiRole"}},
@@ -152,9 +157,9 @@ func checkGrants(d document) (wrong []string) {
 // lists says which parts of the bucket each function lists. S3 refuses a list of any other prefix.
 var lists = map[string][]string{
 	"ApiRole":      {"records/*", "open/*", "activity/*"}, // open/: a backup that is being restored is not deleted
-	"WorkerRole":   {"open/*"},
+	"WorkerRole":   {"open/*", "held/*"},
 	"ScheduleRole": {"records/backups/*"}, // none: for the 404 of a missing record
-	"JanitorRole":  {"open/*"},
+	"JanitorRole":  {"open/*", "held/*"},
 }
 
 func checkLists(d document) (wrong []string) {
@@ -171,7 +176,8 @@ func checkLists(d document) (wrong []string) {
 	return wrong
 }
 
-// checkDeleters is the rule behind the table, for roles yet to come: who writes dump files deletes nothing but markers.
+// checkDeleters is the rule behind the table, for roles yet to come: who writes dump files deletes nothing but markers of jobs and of
+// databases that are held.
 func checkDeleters(d document) (wrong []string) {
 	for _, role := range d.resources("AWS::IAM::Role") {
 		if !allows(role, "s3:PutObject", backupFile) {
@@ -179,7 +185,7 @@ func checkDeleters(d document) (wrong []string) {
 		}
 		for _, s := range statements(role) {
 			for _, action := range s.actions {
-				if s.allow && mayDelete(action) && !slices.Equal(s.resources, []string{bucketARN + "/open/*"}) {
+				if s.allow && mayDelete(action) && !slices.Equal(s.resources, []string{bucketARN + "/open/*"}) && !slices.Equal(s.resources, []string{bucketARN + "/held/*"}) {
 					wrong = append(wrong, fmt.Sprintf("%s writes backups and may %s on %v", s.sid, action, s.resources))
 				}
 			}
@@ -208,7 +214,7 @@ var unbounded = []string{
 	"ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
 }
 
-var objectsOfOnePrefix = regexp.MustCompile(`^\$\{Bucket\.Arn\}/(backups|records|records/backups|records/restores|open|locks|activity|idempotency)/\*$`)
+var objectsOfOnePrefix = regexp.MustCompile(`^\$\{Bucket\.Arn\}/(backups|records|records/backups|records/restores|open|held|locks|activity|idempotency)/\*$`)
 
 // checkStatements holds each statement to one thing: named actions, on named resources, of one prefix each.
 func checkStatements(d document) (wrong []string) {

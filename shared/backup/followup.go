@@ -78,7 +78,8 @@ func errFollowUp(code Code) error {
 	return &Error{Code: code, Text: "Something is being done with this restore already.", Hint: "Wait until it has ended."}
 }
 
-// Follow adds a follow-up. A drop waits for its window; apply and undo must be within theirs.
+// Follow adds a follow-up. A drop waits for its window; apply and undo must be within theirs. A drop of nothing that is known clears
+// what was left on the server by a restore that ended without a word.
 func (r *Restore) Follow(kind JobKind, id string, by Actor, now time.Time) error {
 	switch kind {
 	case ApplyJob:
@@ -90,7 +91,7 @@ func (r *Restore) Follow(kind JobKind, id string, by Actor, now time.Time) error
 			return err
 		}
 	case DropJob:
-		if r.busy() || !r.State.Ended() || r.Held == nil {
+		if r.busy() || !r.State.Ended() {
 			return errFollowUp("drop_not_possible")
 		}
 	default:

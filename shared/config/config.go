@@ -26,6 +26,8 @@ const (
 	DefaultLockBeat           = 10 * time.Second
 	DefaultStopBeforeDeadline = 30 * time.Second
 	DefaultPostgresBinDirs    = "/usr/lib/postgresql/*/bin"
+	DefaultApplyWindow        = time.Hour
+	DefaultUndoWindow         = 24 * time.Hour
 )
 
 // APISettings are the settings of the api function.
@@ -50,6 +52,8 @@ type WorkerSettings struct {
 	StopBeforeDeadline time.Duration // STOP_BEFORE_DEADLINE: the worker stops itself so long before Lambda would
 	S3Patience         time.Duration // S3_PATIENCE: for how long, at most, a call that S3 refuses for the moment is tried again; 0 is what each kind of call deserves
 	PostgresBinDirs    string        // POSTGRES_BIN_DIRS: a glob of the folders that hold pg_dump, one for each major version
+	ApplyWindow        time.Duration // APPLY_WINDOW: how long the copy of a rehearsal is kept, to be applied
+	UndoWindow         time.Duration // UNDO_WINDOW: how long a database that was replaced is kept; 0 is not at all
 	LogLevel           slog.Level    // LOG_LEVEL
 }
 
@@ -97,6 +101,8 @@ func Worker() (WorkerSettings, error) {
 		StopBeforeDeadline: r.duration("STOP_BEFORE_DEADLINE", DefaultStopBeforeDeadline, time.Second, 10*time.Minute),
 		S3Patience:         r.duration("S3_PATIENCE", 0, 0, 10*time.Minute),
 		PostgresBinDirs:    r.optional("POSTGRES_BIN_DIRS", DefaultPostgresBinDirs),
+		ApplyWindow:        r.duration("APPLY_WINDOW", DefaultApplyWindow, time.Minute, 7*24*time.Hour),
+		UndoWindow:         r.duration("UNDO_WINDOW", DefaultUndoWindow, 0, 30*24*time.Hour),
 		LogLevel:           r.level("LOG_LEVEL"),
 	}
 	if _, err := filepath.Match(s.PostgresBinDirs, ""); err != nil {

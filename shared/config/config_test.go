@@ -23,7 +23,8 @@ func complete() map[string]string {
 func setAll(t *testing.T, env map[string]string) {
 	t.Helper()
 	for _, name := range []string{"BUCKET", "JOBS_QUEUE_URL", "CRON_KEY_SECRET", "CRON_KEY_GRACE", "ROLE_CLAIM", "ISSUER", "CLIENT_ID",
-		"LOG_LEVEL", "LOCK_EXPIRY", "LOCK_BEAT", "STOP_BEFORE_DEADLINE", "S3_PATIENCE", "POSTGRES_BIN_DIRS", "SCHEDULED_DATABASES"} {
+		"LOG_LEVEL", "LOCK_EXPIRY", "LOCK_BEAT", "STOP_BEFORE_DEADLINE", "S3_PATIENCE", "POSTGRES_BIN_DIRS", "APPLY_WINDOW", "UNDO_WINDOW",
+		"SCHEDULED_DATABASES"} {
 		t.Setenv(name, env[name])
 	}
 }
@@ -48,7 +49,7 @@ func TestDefaults(t *testing.T) {
 	}
 	wantWorker := WorkerSettings{
 		Bucket: "school-backups", JobsQueueURL: "http://127.0.0.1:8081/000000000000/jobs", LockExpiry: 45 * time.Second, LockBeat: 10 * time.Second,
-		StopBeforeDeadline: 30 * time.Second, PostgresBinDirs: "/usr/lib/postgresql/*/bin",
+		StopBeforeDeadline: 30 * time.Second, PostgresBinDirs: "/usr/lib/postgresql/*/bin", ApplyWindow: time.Hour, UndoWindow: 24 * time.Hour,
 	}
 	if worker != wantWorker {
 		t.Errorf("Worker() = %+v, want %+v", worker, wantWorker)
@@ -69,6 +70,7 @@ func TestGivenValues(t *testing.T) {
 	env := complete()
 	env["CRON_KEY_GRACE"], env["LOCK_EXPIRY"], env["LOCK_BEAT"], env["LOG_LEVEL"] = "10m", "2s", "500ms", "debug"
 	env["SCHEDULED_DATABASES"], env["ROLE_CLAIM"] = " school, chinook ,", "groups"
+	env["APPLY_WINDOW"], env["UNDO_WINDOW"] = "10m", "0h"
 	setAll(t, env)
 	api, err := API()
 	if err != nil {
@@ -81,8 +83,8 @@ func TestGivenValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if worker.LockBeat != 500*time.Millisecond {
-		t.Errorf("LockBeat = %s", worker.LockBeat)
+	if worker.LockBeat != 500*time.Millisecond || worker.ApplyWindow != 10*time.Minute || worker.UndoWindow != 0 {
+		t.Errorf("Worker() = %+v", worker)
 	}
 	schedule, err := Schedule()
 	if err != nil {
@@ -107,7 +109,8 @@ func TestErrorsNameTheVariable(t *testing.T) {
 		{"CRON_KEY_SECRET", "", api}, {"CRON_KEY_GRACE", "5", api}, {"CRON_KEY_GRACE", "-1s", api}, {"ISSUER", "", api}, {"ISSUER", "issuer", api},
 		{"CLIENT_ID", "", api}, {"LOG_LEVEL", "loud", api}, {"LOG_LEVEL", "loud", worker}, {"LOCK_EXPIRY", "0s", api}, {"LOCK_EXPIRY", "soon", janitor},
 		{"LOCK_BEAT", "30s", worker}, {"LOCK_BEAT", "-1s", worker}, {"STOP_BEFORE_DEADLINE", "1h", worker}, {"S3_PATIENCE", "-1s", worker}, {"POSTGRES_BIN_DIRS", "[", worker},
-		{"SCHEDULED_DATABASES", "school,../x", schedule},
+		{"SCHEDULED_DATABASES", "school,../x", schedule}, {"APPLY_WINDOW", "59s", worker}, {"APPLY_WINDOW", "169h", worker},
+		{"UNDO_WINDOW", "-1h", worker}, {"UNDO_WINDOW", "721h", worker},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {

@@ -97,9 +97,7 @@ func (x *BackupExecutor) stream(ctx context.Context, engine backup.Engine, t bac
 func reach(ctx context.Context, databases backup.Databases, engines map[backup.EngineKind]backup.Engine, name string) (backup.Target, backup.Engine, error) {
 	target, err := databases.Target(ctx, name)
 	if errors.Is(err, backup.ErrNotFound) {
-		return target, nil, &backup.Error{Code: backup.CodeBadSecret, Cause: err,
-			Text: fmt.Sprintf("The database %s is not registered any more.", name),
-			Hint: "Tag its secret with backup-restore:database, then try again."}
+		return target, nil, unregistered(name, err)
 	}
 	if err != nil {
 		return target, nil, err
@@ -111,6 +109,12 @@ func reach(ctx context.Context, databases backup.Databases, engines map[backup.E
 			Hint: "Register a PostgreSQL database."}
 	}
 	return target, engine, nil
+}
+
+func unregistered(name string, cause error) error {
+	return &backup.Error{Code: backup.CodeBadSecret, Cause: cause,
+		Text: fmt.Sprintf("The database %s is not registered any more.", name),
+		Hint: "Tag its secret with backup-restore:database, then try again."}
 }
 
 // sink remembers the first error of a writer, which is the cause of whatever its user makes of it.

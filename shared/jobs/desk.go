@@ -94,35 +94,53 @@ func start[T any](ctx context.Context, d *Desk, records backup.Records[T], q req
 	}
 	switch err := records.Create(ctx, database, id, q.record); {
 	case errors.Is(err, backup.ErrExists):
-		return settle(ctx, d, records, q)
+		return settle(ctx, d, records, q.job, q.state)
 	case err != nil:
 		return none, fmt.Errorf("create %s %s: %w", q.job.Kind, id, err)
 	}
-	q.entry.ID, q.entry.Database, q.entry.Target, q.entry.Result = backup.DeriveID(q.entry.At, "start", id), database, id, "accepted"
-	if err := d.Activity.Append(ctx, q.entry); err != nil {
-		// The job stands and will run; its record says who asked for it.
-		d.Log.ErrorContext(ctx, "activity not written", "job", id, "error", err)
-	}
-	if err := d.Bell.Ring(ctx, database); err != nil {
-		// The sweep finds the marker within a minute and rings.
-		d.Log.WarnContext(ctx, "bell not rung", "database", database, "job", id, "error", err)
-	}
+	q.entry.ID, q.entry.Database, q.entry.Target, q.entry.Result = backup.DeriveID(q.entry.At, "start", id), database, id, accepted
+	d.note(ctx, q.entry)
+	d.ring(ctx, q.job)
 	d.Log.InfoContext(ctx, "job queued", "kind", q.job.Kind, "database", database, "job", id, "by", q.entry.Actor.Kind)
 	return q.record, nil
 }
 
-// settle returns the record of whoever wrote it first, and takes our marker back if that job has ended meanwhile.
-func settle[T any](ctx context.Context, d *Desk, records backup.Records[T], q request[T]) (T, error) {
-	stands, err := records.Get(ctx, q.job.Database, q.job.ID)
-	if err != nil {
-		return stands, fmt.Errorf("read %s %s: %w", q.job.Kind, q.job.ID, err)
+// accepted is the result of a request, in the activity log.
+const accepted = "accepted"
+
+// note writes an entry of the activity log. The job stands and will run, and its record says who asked for it: an entry that can't be
+// written is no reason to say otherwise.
+func (d *Desk) note(ctx context.Context, e backup.Entry) {
+	if err := d.Activity.Append(ctx, e); err != nil {
+		d.Log.ErrorContext(ctx, "activity not written", "action", e.Action, "target", e.Target, "error", err)
 	}
-	if q.state(stands).Ended() {
-		if err := d.Open.Clear(ctx, q.job); err != nil {
-			return stands, fmt.Errorf("clear the marker of %s %s: %w", q.job.Kind, q.job.ID, err)
-		}
+}
+
+// ring wakes a worker. Where that fails the sweep finds the marker within a minute and rings.
+func (d *Desk) ring(ctx context.Context, o backup.OpenJob) {
+	if err := d.Bell.Ring(ctx, o.Database); err != nil {
+		d.Log.WarnContext(ctx, "bell not rung", "database", o.Database, "job", o.ID, "error", err)
+	}
+}
+
+// settle returns the record of whoever wrote it first, and takes our marker back if that job has ended meanwhile.
+func settle[T any](ctx context.Context, d *Desk, records backup.Records[T], o backup.OpenJob, state func(T) backup.State) (T, error) {
+	stands, err := records.Get(ctx, o.Database, o.Record())
+	if err != nil {
+		return stands, fmt.Errorf("read %s %s: %w", o.Kind, o.ID, err)
+	}
+	if state(stands).Ended() {
+		return stands, d.clear(ctx, o)
 	}
 	return stands, nil
+}
+
+// clear takes a marker back.
+func (d *Desk) clear(ctx context.Context, o backup.OpenJob) error {
+	if err := d.Open.Clear(ctx, o); err != nil {
+		return fmt.Errorf("clear the marker of %s %s: %w", o.Kind, o.ID, err)
+	}
+	return nil
 }
 
 func newJob(id, database string, by backup.Actor, now time.Time) backup.Job {

@@ -14,31 +14,69 @@ import (
 const (
 	recordWait  = time.Second
 	recordTries = 5
-	// orphanAfter is when a marker without a record is taken for a leftover of a request that died in between.
+	// orphanAfter is when a marker without a record is taken for a leftover of a request that died in between. No request lives
+	// that long, so nobody is about to write the record of such a marker.
 	orphanAfter = 5 * time.Minute
 )
 
-// ledger is what both executors need to begin and end a job. J gives the common part of a record.
+// ledger begins and ends the jobs that records of one kind tell of.
 type ledger[T any] struct {
 	records  backup.Records[T]
 	open     backup.OpenJobs
 	activity backup.ActivityLog
 	log      *slog.Logger
-	job      func(*T) *backup.Job
+	// job is the job of that name on the record; nil where the record tells of another, or not yet of that one.
+	job func(*T, backup.OpenJob) *backup.Job
+	// fails moves the job to failed, or what is the like of its kind.
+	fails func(r *T, o backup.OpenJob, attempt int, why backup.Failure, now time.Time) error
+	// detail is what the activity log says of the end of a job that did not fail.
+	detail string
 }
 
 func backupLedger(r backup.Records[backup.Backup], o backup.OpenJobs, a backup.ActivityLog, log *slog.Logger) *ledger[backup.Backup] {
-	return &ledger[backup.Backup]{r, o, a, log, func(b *backup.Backup) *backup.Job { return &b.Job }}
+	return newLedger(r, o, a, log, func(b *backup.Backup, _ backup.OpenJob) *backup.Job { return &b.Job })
 }
 
 func restoreLedger(r backup.Records[backup.Restore], o backup.OpenJobs, a backup.ActivityLog, log *slog.Logger) *ledger[backup.Restore] {
-	return &ledger[backup.Restore]{r, o, a, log, func(r *backup.Restore) *backup.Job { return &r.Job }}
+	return newLedger(r, o, a, log, func(r *backup.Restore, _ backup.OpenJob) *backup.Job { return &r.Job })
 }
 
-// begin moves the record to running. ended says that there is nothing to run: only the marker was left, and it is gone now.
+// followLedger is for apply, undo and drop. A restore's record has the newest of these only.
+func followLedger(r backup.Records[backup.Restore], o backup.OpenJobs, a backup.ActivityLog, log *slog.Logger) *ledger[backup.Restore] {
+	return newLedger(r, o, a, log, func(r *backup.Restore, o backup.OpenJob) *backup.Job {
+		if r.FollowUp == nil || r.FollowUp.ID != o.ID {
+			return nil
+		}
+		return &r.FollowUp.Job
+	})
+}
+
+// uploadLedger is for inspections. There is none before the file has been received, though its marker may be there.
+func uploadLedger(u backup.Records[backup.Upload], o backup.OpenJobs, a backup.ActivityLog, log *slog.Logger) *ledger[backup.Upload] {
+	l := newLedger(u, o, a, log, func(u *backup.Upload, _ backup.OpenJob) *backup.Job {
+		if u.State == backup.Pending {
+			return nil
+		}
+		return &u.Job
+	})
+	l.fails = func(u *backup.Upload, _ backup.OpenJob, attempt int, why backup.Failure, now time.Time) error {
+		return u.Reject(attempt, nil, why, now)
+	}
+	return l
+}
+
+func newLedger[T any](r backup.Records[T], o backup.OpenJobs, a backup.ActivityLog, log *slog.Logger, job func(*T, backup.OpenJob) *backup.Job) *ledger[T] {
+	l := &ledger[T]{records: r, open: o, activity: a, log: log, job: job}
+	l.fails = func(r *T, o backup.OpenJob, attempt int, why backup.Failure, now time.Time) error {
+		return l.job(r, o).Fail(attempt, why, now)
+	}
+	return l
+}
+
+// begin moves the job to running. ended says that there is nothing to run: only the marker was left, and it is gone now.
 func (l *ledger[T]) begin(ctx context.Context, o backup.OpenJob, worker string) (rec T, ended bool, err error) {
 	rec, err = l.await(ctx, o)
-	if errors.Is(err, backup.ErrNotFound) {
+	if errors.Is(err, errNotYet) {
 		if time.Since(o.Marked) < orphanAfter {
 			return rec, false, errNotYet
 		}
@@ -48,25 +86,30 @@ func (l *ledger[T]) begin(ctx context.Context, o backup.OpenJob, worker string) 
 	if err != nil {
 		return rec, false, err
 	}
-	if l.job(&rec).State.Ended() {
+	if l.job(&rec, o).State.Ended() {
 		return rec, true, l.close(ctx, o, rec)
 	}
-	rec, err = l.records.Update(ctx, o.Database, o.ID, func(r *T) error {
-		return l.job(r).Begin(worker, time.Now().UTC())
-	})
+	begun, err := l.change(ctx, o, func(r *T) error { return l.job(r, o).Begin(worker, time.Now().UTC()) })
 	var transition *backup.TransitionError
 	if errors.As(err, &transition) { // it ended between the two calls
+		if rec, err = l.await(ctx, o); err != nil {
+			return rec, false, err
+		}
 		return rec, true, l.close(ctx, o, rec)
 	}
-	return rec, false, err
+	return begun, false, err
 }
 
-// await reads the record that belongs to a marker.
-func (l *ledger[T]) await(ctx context.Context, o backup.OpenJob) (rec T, err error) {
+// await reads the record that tells of a marker's job; errNotYet where there is none.
+func (l *ledger[T]) await(ctx context.Context, o backup.OpenJob) (T, error) {
 	for try := 1; ; try++ {
-		rec, err = l.records.Get(ctx, o.Database, o.ID)
-		if !errors.Is(err, backup.ErrNotFound) || try == recordTries {
+		rec, err := l.records.Get(ctx, o.Database, o.Record())
+		missing := errors.Is(err, backup.ErrNotFound) || err == nil && l.job(&rec, o) == nil
+		switch {
+		case !missing:
 			return rec, err
+		case try == recordTries:
+			return rec, errNotYet
 		}
 		select {
 		case <-ctx.Done():
@@ -76,12 +119,22 @@ func (l *ledger[T]) await(ctx context.Context, o backup.OpenJob) (rec T, err err
 	}
 }
 
+// change alters the record by what change does to it, if it still tells of the job: else whoever asks was overtaken.
+func (l *ledger[T]) change(ctx context.Context, o backup.OpenJob, change func(*T) error) (T, error) {
+	return l.records.Update(ctx, o.Database, o.Record(), func(r *T) error {
+		if l.job(r, o) == nil {
+			return fmt.Errorf("change %s %s, which the record does not tell of any more: %w", o.Kind, o.ID, backup.ErrLeaseLost)
+		}
+		return change(r)
+	})
+}
+
 // end writes how a job ended, by change, and closes it. The lease need not be held any more: change refuses when another
 // attempt has begun.
 func (l *ledger[T]) end(ctx context.Context, o backup.OpenJob, change func(*T) error) error {
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	rec, err := l.records.Update(ctx, o.Database, o.ID, change)
+	rec, err := l.change(ctx, o, change)
 	if err != nil {
 		return fmt.Errorf("record the end: %w", err)
 	}
@@ -90,15 +143,15 @@ func (l *ledger[T]) end(ctx context.Context, o backup.OpenJob, change func(*T) e
 
 // close does what follows the end of a job: the activity log, and the marker last. Each step can be repeated.
 func (l *ledger[T]) close(ctx context.Context, o backup.OpenJob, rec T) error {
-	j := l.job(&rec)
-	e := backup.Entry{
-		ID: backup.DeriveID(j.EndedAt, "end", j.ID), At: j.EndedAt, Actor: j.RequestedBy, Database: o.Database, Target: o.ID,
-		Action: string(o.Kind) + ".end", Result: string(j.State),
-	}
+	j := l.job(&rec, o)
+	detail := l.detail
 	if j.Failure != nil {
-		e.Detail = j.Failure.Reason
+		detail = j.Failure.Reason
 	}
-	if err := l.activity.Append(ctx, e); err != nil {
+	if err := l.activity.Append(ctx, backup.Entry{
+		ID: backup.DeriveID(j.EndedAt, "end", j.ID), At: j.EndedAt, Actor: j.RequestedBy, Database: o.Database, Target: o.Record(),
+		Action: string(o.Kind) + ".end", Result: string(j.State), Detail: detail,
+	}); err != nil {
 		return fmt.Errorf("write activity: %w", err)
 	}
 	if err := l.open.Clear(ctx, o); err != nil {
@@ -115,11 +168,28 @@ func (l *ledger[T]) fail(ctx context.Context, o backup.OpenJob, attempt int, why
 	}
 	if errors.Is(context.Cause(ctx), errDeadline) {
 		why = &backup.Error{Code: backup.CodeDeadline, Cause: why,
-			Text: "The job did not fit in the time that a worker has, and was stopped.",
-			Hint: "Nothing was changed. The database has outgrown a single run of the worker: give it more memory (and so more CPU), or back it up from a larger machine."}
+			Text: "The job did not fit in the time that a worker has, and was stopped.", Hint: deadlineHint(o.Kind)}
 	}
 	l.log.ErrorContext(ctx, "job failed", "kind", o.Kind, "database", o.Database, "job", o.ID, "attempt", attempt, "error", why)
-	return l.end(ctx, o, func(r *T) error { return l.job(r).Fail(attempt, backup.FailureOf(why), time.Now().UTC()) })
+	return l.end(ctx, o, func(r *T) error { return l.fails(r, o, attempt, backup.FailureOf(why), time.Now().UTC()) })
+}
+
+// stop records that a job was stopped because somebody wanted it to be.
+func (l *ledger[T]) stop(ctx context.Context, o backup.OpenJob, attempt int) error {
+	return l.end(ctx, o, func(r *T) error { return l.job(r, o).Stop(attempt, time.Now().UTC()) })
+}
+
+func deadlineHint(kind backup.JobKind) string {
+	const memory = "Give the worker more memory (and so more CPU)"
+	switch kind {
+	case backup.BackupJob:
+		return "Nothing was changed. The database has outgrown a single run of the worker. " + memory + ", or back it up from a larger machine."
+	case backup.InspectJob:
+		return "The file is larger than a single run of the worker can read, let alone restore. " + memory + ", and upload it again."
+	case backup.RestoreJob:
+		return "Nothing was changed. The file has outgrown a single run of the worker. " + memory + ", and start the restore again."
+	}
+	return "Nothing was changed. Try again; if it happens again, look up this job's id in the worker's log."
 }
 
 // lost is the failure of a job over which workers died.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,18 +31,27 @@ type world struct {
 	files  *files.Store
 	engine *engine
 	bell   *bell
+	box    *dropbox
 	desk   *jobs.Desk
 	log    *slog.Logger
+	// inspect is what an inspection finds.
+	inspect inspector
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	cfg := testenv.AWS(t)
-	w := &world{t: t, client: s3.NewFromConfig(cfg), bucket: testenv.Bucket(t, cfg), engine: &engine{}, bell: &bell{},
+	w := &world{t: t, client: s3.NewFromConfig(cfg), bucket: testenv.Bucket(t, cfg), engine: newEngine(), bell: &bell{}, box: &dropbox{}, inspect: findsDump,
 		log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	w.store, w.files = records.New(w.client, w.bucket), files.New(w.client, w.bucket, files.Options{})
-	w.desk = &jobs.Desk{Backups: w.store.Backups(), Restores: w.store.Restores(), Open: w.store.Open(), Bell: w.bell, Activity: w.store.Activity(), Log: w.log}
+	w.desk = w.deskBy(life{})
 	return w
+}
+
+// deskBy is a desk of a process that may die.
+func (w *world) deskBy(l life) *jobs.Desk {
+	return &jobs.Desk{Backups: w.store.Backups(), Restores: mortal[backup.Restore]{w.store.Restores(), l}, Uploads: mortal[backup.Upload]{w.store.Uploads(), l},
+		Dropbox: w.box, Open: mortalOpen{w.store.Open(), l}, Bell: w.bell, Activity: mortalActivity{w.store.Activity(), l}, Log: w.log}
 }
 
 // testWriter shows logs with the test that made them.
@@ -59,17 +67,26 @@ func (w *world) locks() backup.Locks {
 	return records.NewLocks(w.client, w.bucket, records.LockOptions{Expiry: expiry})
 }
 
-func (w *world) runner(name string) *jobs.Runner {
-	engines := map[backup.EngineKind]backup.Engine{backup.Postgres: w.engine}
-	return &jobs.Runner{
-		Worker: name, Locks: w.locks(), Open: w.store.Open(), Bell: w.bell, Beat: time.Second, Expiry: expiry, StopBefore: time.Second, Log: w.log.With("worker", name),
-		Executors: jobs.Workbench{Backups: w.store.Backups(), Restores: w.store.Restores(), Open: w.store.Open(), Activity: w.store.Activity(),
-			Databases: registry{}, Engines: engines, Files: w.files, Log: w.log}.Executors(),
-	}
+func (w *world) runner(name string) *jobs.Runner { return w.runnerBy(name, life{}) }
+
+const applyWindow, undoWindow = time.Hour, 24 * time.Hour
+
+// runnerBy is a worker that may die.
+func (w *world) runnerBy(name string, l life) *jobs.Runner {
+	engines := map[backup.EngineKind]backup.Engine{backup.Postgres: mortalEngine{w.engine, l}}
+	open, log := mortalOpen{w.store.Open(), l}, w.log.With("worker", name)
+	executors := jobs.Workbench{
+		Backups: mortal[backup.Backup]{w.store.Backups(), l}, Restores: mortal[backup.Restore]{w.store.Restores(), l}, Uploads: mortal[backup.Upload]{w.store.Uploads(), l},
+		Open: open, Holdings: mortalHoldings{w.store.Holdings(), l}, Activity: mortalActivity{w.store.Activity(), l}, Databases: registry{},
+		Engines: engines, Files: w.files, ApplyWindow: applyWindow, UndoWindow: undoWindow, Log: log}.Executors()
+	executors[backup.InspectJob].(*jobs.InspectExecutor).Inspect = w.inspect
+	return &jobs.Runner{Worker: name, Locks: w.locks(), Open: open, Bell: w.bell, Beat: time.Second, Expiry: expiry, StopBefore: time.Second, Log: log,
+		Executors: executors}
 }
 
 func (w *world) sweeper() *jobs.Sweeper {
-	return &jobs.Sweeper{Backups: w.store.Backups(), Restores: w.store.Restores(), Open: w.store.Open(), Locks: w.locks(), Bell: w.bell, Activity: w.store.Activity(), Log: w.log}
+	return &jobs.Sweeper{Backups: w.store.Backups(), Restores: w.store.Restores(), Uploads: w.store.Uploads(), Open: w.store.Open(), Holdings: w.store.Holdings(),
+		Locks: w.locks(), Bell: w.bell, Activity: w.store.Activity(), Log: w.log}
 }
 
 var (
@@ -199,104 +216,6 @@ func (b *bell) count() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.rings)
-}
-
-// engine dumps and restores a text of its own. Each hook, where set, runs in place of the step or before it.
-type engine struct {
-	dumps, recoveries, stagings, discards, switches atomic.Int64
-
-	dump     func(ctx context.Context, w io.Writer) error
-	recover  *backup.Switched
-	lostTo   error // what Recover returns
-	load     error
-	verify   error
-	onSwitch func(ctx context.Context) error
-	loaded   atomic.Pointer[[]byte]
-}
-
-const dumpText = "-- a dump\nCOPY t FROM stdin;\n1\n2\n\\.\n"
-
-var dumpTables = []backup.TableRows{{Schema: "public", Table: "t", Rows: 2}}
-
-func (e *engine) Dump(ctx context.Context, _ backup.Target, _ backup.Attempt, w io.Writer, report func(backup.Progress)) (backup.Dumped, error) {
-	e.dumps.Add(1)
-	report(backup.Progress{Table: "public.t", TablesTotal: 1, BytesTotal: 100})
-	if e.dump != nil {
-		if err := e.dump(ctx, w); err != nil {
-			return backup.Dumped{}, err
-		}
-	}
-	n, err := io.WriteString(w, dumpText)
-	return backup.Dumped{ServerVersion: "15.18", SQLBytes: int64(n), Tables: dumpTables}, err
-}
-
-func (e *engine) Recover(context.Context, backup.Target, backup.Attempt) (*backup.Switched, error) {
-	e.recoveries.Add(1)
-	return e.recover, e.lostTo
-}
-
-func (e *engine) Stage(context.Context, backup.Target, backup.Attempt, backup.Need) (backup.Staged, error) {
-	e.stagings.Add(1)
-	return &staged{e}, nil
-}
-
-func (e *engine) Resume(context.Context, backup.Target, backup.Attempt, backup.Parked) (backup.Staged, error) {
-	return &staged{e}, nil
-}
-
-func (e *engine) Undo(ctx context.Context, _ backup.Target, _ backup.Attempt, _ string, confirm func(context.Context) error) (backup.Switched, error) {
-	return backup.Switched{Kept: "br_undo_kept"}, confirm(ctx)
-}
-
-func (e *engine) Drop(context.Context, backup.Target, backup.Attempt, string) error { return nil }
-
-type staged struct{ e *engine }
-
-func (s *staged) Warnings() []string { return nil }
-
-func (s *staged) Park(context.Context) (backup.Parked, error) {
-	return backup.Parked{Name: "br_x_1"}, nil
-}
-
-func (s *staged) Loader() backup.Loader { return backup.LoaderPrepared }
-func (s *staged) ByHand() []string      { return []string{"ALTER ROLE x"} }
-
-func (s *staged) Load(_ context.Context, r io.Reader, _ func(backup.Progress)) (backup.Loaded, error) {
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return backup.Loaded{}, &backup.Error{Code: backup.CodeLoadFailed, Text: "the loader got no more", Cause: err}
-	}
-	s.e.loaded.Store(&text)
-	return backup.Loaded{Statements: 2, Tables: dumpTables}, s.e.load
-}
-
-func (s *staged) Verify(_ context.Context, want backup.Want, _ func(backup.Progress)) error {
-	if len(want.Tables) != 1 || want.Tables[0].Rows != 2 {
-		return &backup.Error{Code: backup.CodeVerifyMismatch, Text: "the counts did not arrive"}
-	}
-	return s.e.verify
-}
-
-func (s *staged) Compare(context.Context, func(backup.Progress)) (backup.Comparison, error) {
-	return backup.Comparison{Tables: []backup.TableChange{{Schema: "public", Table: "t", Live: 5, After: 2}}}, nil
-}
-
-func (s *staged) Switch(ctx context.Context, confirm func(context.Context) error) (backup.Switched, error) {
-	if s.e.onSwitch != nil {
-		if err := s.e.onSwitch(ctx); err != nil {
-			return backup.Switched{}, err
-		}
-	}
-	if err := confirm(ctx); err != nil {
-		return backup.Switched{}, err
-	}
-	s.e.switches.Add(1)
-	return backup.Switched{Kept: "br_x_kept", Downtime: time.Millisecond}, nil
-}
-
-func (s *staged) Discard(context.Context) error {
-	s.e.discards.Add(1)
-	return nil
 }
 
 func gunzip(t *testing.T, r io.Reader) string {

@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,20 +34,36 @@ func (w *world) overwriteLock(worker string) error {
 	return err
 }
 
-func TestRestore_ADryRunReportsAndDropsTheCopy(t *testing.T) {
+func TestRestore_ADryRunReportsAndParksTheCopy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b := w.created()
 	id := w.startRestore(b, true).ID
 	w.work("second")
 	r := w.restore(id)
-	if r.State != backup.Rehearsed || r.Report == nil || r.Held != nil {
+	if r.State != backup.Rehearsed || r.Report == nil || r.Held == nil {
 		t.Fatalf("restore is %+v, failure %+v", r, r.Failure)
+	}
+	if left := time.Until(r.Held.Until); r.Held.Name != "br_"+id+"_1" || r.Held.Bytes != 12_345_678 || left > applyWindow || left < applyWindow-time.Minute {
+		t.Errorf("it holds %+v, for %s", r.Held, left)
+	}
+	if h, err := w.store.Holdings().Get(t.Context(), "school", id); err != nil || string(h.Memo) != memo {
+		t.Errorf("holding %+v, %v", h, err)
+	}
+	if got := w.engine.names(); !cmp.Equal(got, []string{"br_" + id + "_1"}) || w.engine.content(live) != original {
+		t.Errorf("on the server are %v", got)
 	}
 	if want := []backup.TableChange{{Schema: "public", Table: "t", Live: 5, After: 2}}; !cmp.Equal(r.Report.Tables, want) {
 		t.Errorf("report: %s", cmp.Diff(want, r.Report.Tables))
 	}
-	for _, s := range []backup.Stage{backup.StageStage, backup.StageLoad, backup.StageVerify, backup.StageCompare} {
+	p := r.Report
+	if len(p.Objects) != 1 || p.LiveBytes != 50 || p.CopyBytes != 20 || !cmp.Equal(p.Warnings, []string{"mind the slots"}) || len(p.Skipped) != 1 || p.Unproven {
+		t.Errorf("report: %+v", p)
+	}
+	if p.Seconds <= 0 || p.ApplySeconds <= 0 || p.RealSeconds <= p.ApplySeconds {
+		t.Errorf("took %f s, a real run %f s, apply %f s", p.Seconds, p.RealSeconds, p.ApplySeconds)
+	}
+	for _, s := range []backup.Stage{backup.StageInspect, backup.StageStage, backup.StageLoad, backup.StageVerify, backup.StageCompare} {
 		if r.Report.Stages[s].Started.IsZero() {
 			t.Errorf("stage %s has no timing", s)
 		}
@@ -73,9 +90,13 @@ func TestRestore_ARealRunSwitchesAndKeeps(t *testing.T) {
 	if w.backup(source).LastRehearsal.IsZero() {
 		t.Error("the backup does not know that it was verified")
 	}
-	if r.State != backup.Restored || r.Held.Name != "br_x_kept" || r.Downtime != time.Millisecond || r.Report == nil || len(r.Report.ByHand) != 1 {
+	if r.State != backup.Restored || r.Held.Name != keptName(id) || r.Downtime != time.Millisecond || r.Report == nil || len(r.Report.ByHand) != 1 {
 		t.Fatalf("restore is %+v, failure %+v", r, r.Failure)
 	}
+	if left := time.Until(r.Held.Until); r.Held.Bytes != 5 || left > undoWindow || left < undoWindow-time.Minute {
+		t.Errorf("it holds %+v, for %s", r.Held, left)
+	}
+	w.holds(id)
 	w.nothingOpen()
 }
 
@@ -120,8 +141,29 @@ func TestRestore_ThatFailsDropsTheCopyAndDoesNotSwitch(t *testing.T) {
 			if w.engine.switches.Load() != 0 || w.engine.discards.Load() != tt.stages {
 				t.Errorf("%d switches, %d discards of %d copies", w.engine.switches.Load(), w.engine.discards.Load(), tt.stages)
 			}
+			w.holds()
+			if names := w.engine.names(); len(names) > 0 {
+				t.Errorf("left on the server: %v", names)
+			}
 			w.nothingOpen()
 		})
+	}
+}
+
+// holds fails the test unless there are holdings of these restores and no other.
+func (w *world) holds(restores ...string) {
+	w.t.Helper()
+	all, err := w.store.Holdings().List(context.Background(), "school")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	got := []string{}
+	for _, h := range all {
+		got = append(got, h.Restore)
+	}
+	slices.Sort(restores)
+	if !slices.Equal(got, restores) {
+		w.t.Errorf("holdings of %v, want of %v", got, restores)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/inspection"
 )
 
 // Runner runs the open jobs of databases. One process may run several at once, for different databases.
@@ -36,12 +37,16 @@ type Executor interface {
 type Workbench struct {
 	Backups   backup.Records[backup.Backup]
 	Restores  backup.Records[backup.Restore]
+	Uploads   backup.Records[backup.Upload]
 	Open      backup.OpenJobs
+	Holdings  backup.Holdings
 	Activity  backup.ActivityLog
 	Databases backup.Databases
 	Engines   map[backup.EngineKind]backup.Engine
 	Files     backup.Files
-	Log       *slog.Logger
+	// ApplyWindow is how long the copy of a rehearsal is kept, UndoWindow how long a database that was replaced is.
+	ApplyWindow, UndoWindow time.Duration
+	Log                     *slog.Logger
 }
 
 // Executors returns an executor for each kind of job.
@@ -49,6 +54,10 @@ func (w Workbench) Executors() map[backup.JobKind]Executor {
 	return map[backup.JobKind]Executor{
 		backup.BackupJob:  &BackupExecutor{w},
 		backup.RestoreJob: &RestoreExecutor{w},
+		backup.InspectJob: &InspectExecutor{w, inspection.Inspect},
+		backup.ApplyJob:   &ApplyExecutor{w},
+		backup.UndoJob:    &UndoExecutor{w},
+		backup.DropJob:    &DropExecutor{w},
 	}
 }
 

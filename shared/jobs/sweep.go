@@ -14,11 +14,14 @@ import (
 // started at all takes it up within seconds; an hour outlasts a deployment gone wrong.
 const giveUp = time.Hour
 
-// Sweeper looks after jobs whose worker is gone, or whose bell nobody heard. It runs every minute.
+// Sweeper looks after jobs whose worker is gone, or whose bell nobody heard, and after databases whose window has ended. It runs every
+// minute.
 type Sweeper struct {
 	Backups  backup.Records[backup.Backup]
 	Restores backup.Records[backup.Restore]
+	Uploads  backup.Records[backup.Upload]
 	Open     backup.OpenJobs
+	Holdings backup.Holdings
 	Locks    backup.Locks
 	Bell     backup.Doorbell
 	Activity backup.ActivityLog
@@ -26,8 +29,12 @@ type Sweeper struct {
 }
 
 // Sweep rings for each database that has open jobs and no live lock. The worker that hears it tidies up after the one
-// that is gone. Jobs that nobody takes up for an hour are failed.
+// that is gone. Jobs that nobody takes up for an hour are failed. Then it has those databases dropped whose window has ended.
 func (s *Sweeper) Sweep(ctx context.Context) error {
+	return errors.Join(s.jobs(ctx), s.held(ctx))
+}
+
+func (s *Sweeper) jobs(ctx context.Context) error {
 	open, err := s.Open.List(ctx, "")
 	if err != nil {
 		return fmt.Errorf("list open jobs: %w", err)
@@ -85,6 +92,14 @@ func (s *Sweeper) abandon(ctx context.Context, o backup.OpenJob, beat time.Time)
 		return abandon(ctx, backupLedger(s.Backups, s.Open, s.Activity, s.Log), o, beat)
 	case backup.RestoreJob:
 		return abandon(ctx, restoreLedger(s.Restores, s.Open, s.Activity, s.Log), o, beat)
+	case backup.InspectJob:
+		// An upload may have been announced long before it arrived, and its marker was written when it had.
+		if o.Marked.After(beat) {
+			beat = o.Marked
+		}
+		return abandon(ctx, uploadLedger(s.Uploads, s.Open, s.Activity, s.Log), o, beat)
+	case backup.ApplyJob, backup.UndoJob, backup.DropJob:
+		return abandon(ctx, followLedger(s.Restores, s.Open, s.Activity, s.Log), o, beat)
 	}
 	return false, fmt.Errorf("job %s is of the unknown kind %q", o.ID, o.Kind)
 }
@@ -92,14 +107,17 @@ func (s *Sweeper) abandon(ctx context.Context, o backup.OpenJob, beat time.Time)
 // abandon counts from the last sign of life: the job's own, or beat, when a worker last held any database's lock. A job may well
 // wait for an hour behind others that are being worked on, also those of other databases: so many run at once and no more.
 func abandon[T any](ctx context.Context, l *ledger[T], o backup.OpenJob, beat time.Time) (bool, error) {
-	rec, err := l.records.Get(ctx, o.Database, o.ID)
+	rec, err := l.records.Get(ctx, o.Database, o.Record())
 	if errors.Is(err, backup.ErrNotFound) {
 		return false, nil // a worker tells a young marker from a leftover
 	}
 	if err != nil {
-		return false, fmt.Errorf("read %s %s: %w", o.Kind, o.ID, err)
+		return false, fmt.Errorf("read the record of %s %s: %w", o.Kind, o.ID, err)
 	}
-	j := l.job(&rec)
+	j := l.job(&rec, o)
+	if j == nil {
+		return false, nil // likewise
+	}
 	since := j.RequestedAt
 	for _, sign := range []time.Time{j.StartedAt, beat} {
 		if sign.After(since) {
@@ -111,15 +129,23 @@ func abandon[T any](ctx context.Context, l *ledger[T], o backup.OpenJob, beat ti
 	}
 	attempt := j.Attempt
 	why := backup.FailureOf(&backup.Error{Code: backup.CodeWorkerLost, Text: "No worker took this job up for an hour.", Hint: abandonedHint(o, attempt)})
-	return true, l.end(ctx, o, func(r *T) error { return l.job(r).Fail(attempt, why, time.Now().UTC()) })
+	return true, l.end(ctx, o, func(r *T) error { return l.fails(r, o, attempt, why, time.Now().UTC()) })
 }
 
 // abandonedHint says what is known of a job that no worker has told the end of.
 func abandonedHint(o backup.OpenJob, attempt int) string {
 	const look = "Look at the worker's log for why it does not start."
-	if o.Kind == backup.BackupJob || attempt == 0 {
+	harmless := o.Kind == backup.BackupJob || o.Kind == backup.InspectJob
+	switch {
+	case o.Kind == backup.DropJob:
+		return "It is tried again. " + look
+	case harmless || attempt == 0:
 		return "Nothing was changed. " + look
 	}
-	return fmt.Sprintf("%s The restore had begun, and how far it came is not known. Look at the server's databases: where there is one named br_%s_kept, "+
-		"the restore has taken place and that is the one it replaced; else live is as it was. One named br_%s_%d is an unfinished copy.", look, o.ID, o.ID, attempt)
+	hint := fmt.Sprintf("%s The %s had begun, and how far it came is not known. Look at the server's databases: where there is one named %s, "+
+		"the %s has taken place and that is the one it replaced; else live is as it was.", look, o.Kind, keptName(o.ID), o.Kind)
+	if o.Kind == backup.RestoreJob {
+		hint += fmt.Sprintf(" One named br_%s_%d is an unfinished copy.", o.ID, attempt)
+	}
+	return hint
 }

@@ -234,6 +234,21 @@ func (b *bucket) list(ctx context.Context, prefix, startAfter string, limit int)
 	return found, aws.ToBool(out.IsTruncated) && len(found) > 0, nil
 }
 
+// listAll is every object below prefix.
+func (b *bucket) listAll(ctx context.Context, prefix string) (all []listed, err error) {
+	for startAfter, more := "", true; more; {
+		var found []listed
+		if found, more, err = b.list(ctx, prefix, startAfter, maxPage); err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			startAfter = f.key
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
 type listed struct {
 	key      string
 	modified time.Time
@@ -248,4 +263,13 @@ func cutAround(s, prefix, suffix string) (string, bool) {
 		return "", false
 	}
 	return strings.CutSuffix(s, suffix)
+}
+
+// cutKey is database and name of a key <folder><database>/<name><suffix>.
+func cutKey(key, folder, suffix string) (database, name string, ok bool) {
+	rest, ok := cutAround(key, folder, suffix)
+	if !ok {
+		return "", "", false
+	}
+	return strings.Cut(rest, "/")
 }

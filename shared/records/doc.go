@@ -1,11 +1,13 @@
 // Package records keeps the state of backups and restores as objects in an S3 bucket, by conditional writes. There is no
 // other database: lose everything else, and the bucket still tells the whole story.
 //
-//	records/{backups,restores}/<database>/<~id>.json   [Store.Backups], [Store.Restores]
-//	activity/<~id>.json                                [Store.Activity]
-//	open/<database>/<id>.<kind>                        [Store.Open]
-//	idempotency/<database>/<hash>.json                 [Store.Idempotency]
-//	locks/<database>.json                              [Locks]
+//	records/{backups,restores,uploads}/<database>/<~id>.json   [Store.Backups], [Store.Restores], [Store.Uploads]
+//	activity/<~id>.json                                        [Store.Activity]
+//	open/<database>/<id>.<kind>                                [Store.Open]
+//	open/<database>/<id>.<kind>.<restore>                      [Store.Open], of a job that follows a restore
+//	held/<database>/<restore>.json                             [Store.Holdings]
+//	idempotency/<database>/<hash>.json                         [Store.Idempotency]
+//	locks/<database>.json                                      [Locks]
 //
 // ~id is the complemented id, so that S3's ascending list is newest first: see backup.Complement.
 //

@@ -57,6 +57,109 @@ func TestOpenJobs_ListIsOldestFirst(t *testing.T) {
 	}
 }
 
+func TestOpenJobs_AJobThatFollowsARestoreNamesIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	open := w.store().Open()
+	// A restore and what follows it, and one whose id is the other's restore: none is taken for another.
+	marked := []backup.OpenJob{
+		{Database: school, Kind: backup.RestoreJob, ID: idAt(1)},
+		{Database: school, Kind: backup.ApplyJob, ID: idAt(2), Restore: idAt(1)},
+		{Database: school, Kind: backup.UndoJob, ID: idAt(3), Restore: idAt(1)},
+	}
+	for _, j := range marked {
+		if err := open.Mark(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.put(t, "open/school/"+idAt(4)+".drop.nobody", "")
+	w.put(t, "open/school/"+idAt(5)+".drop.", "")
+	got, err := open.List(t.Context(), school)
+	if err != nil || len(got) != len(marked) {
+		t.Fatalf("List = %+v, %v", got, err)
+	}
+	for i, j := range got {
+		j.Marked = time.Time{}
+		if j != marked[i] || j.Record() != idAt(1) {
+			t.Errorf("List[%d] = %+v on record %s, want %+v", i, j, j.Record(), marked[i])
+		}
+	}
+	if err := open.Clear(t.Context(), marked[1]); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := open.List(t.Context(), school); err != nil || len(got) != 2 || got[1].ID != idAt(3) {
+		t.Errorf("after the apply was cleared: %+v, %v", got, err)
+	}
+	if err := open.Mark(t.Context(), backup.OpenJob{Database: school, Kind: backup.ApplyJob, ID: idAt(6), Restore: "../x"}); err == nil {
+		t.Error("a marker of no restore's id was written")
+	}
+}
+
+func TestHoldings_PutReplacesAndRemoveForgets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held := w.faulty().Holdings()
+	if _, err := held.Get(t.Context(), school, idAt(1)); !errors.Is(err, backup.ErrNotFound) {
+		t.Errorf("Get of none: %v", err)
+	}
+	for _, memo := range []string{"", `{"loader":"throw-away"}`, `{"loader":"prepared"}`} {
+		w.proxy.First(1, faultyconn.Fault{DropAnswer: true}, writes)
+		want := backup.Holding{Database: school, Restore: idAt(1), Memo: []byte(memo)}
+		if err := held.Put(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := held.Get(t.Context(), school, idAt(1))
+		if err != nil || string(got.Memo) != memo || got.Restore != want.Restore || got.Database != school {
+			t.Errorf("Get = %+v, %v, want %+v", got, err, want)
+		}
+	}
+	for range 2 {
+		if err := held.Remove(t.Context(), school, idAt(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := held.Get(t.Context(), school, idAt(1)); !errors.Is(err, backup.ErrNotFound) {
+		t.Errorf("Get of what was removed: %v", err)
+	}
+	for _, bad := range []backup.Holding{{Database: "../x", Restore: idAt(1)}, {Database: school, Restore: "x"}, {Database: school}} {
+		if err := held.Put(t.Context(), bad); err == nil {
+			t.Errorf("Put of %+v succeeded", bad)
+		}
+	}
+}
+
+func TestHoldings_ListIsOldestFirstWithoutMemos(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held := w.store().Holdings()
+	for database, ids := range map[string][]string{"accounts": {idAt(3)}, school: {idAt(4), idAt(1)}, "school-2": {idAt(2)}} {
+		for _, id := range ids {
+			if err := held.Put(t.Context(), backup.Holding{Database: database, Restore: id, Memo: []byte(`{"large":true}`)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w.put(t, "held/school/note.json", "")
+	for database, want := range map[string][]string{
+		"": {idAt(1), idAt(2), idAt(3), idAt(4)}, school: {idAt(1), idAt(4)}, "school-2": {idAt(2)}, "none": {}, "../x": {},
+	} {
+		all, err := held.List(t.Context(), database)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []string{}
+		for _, h := range all {
+			got = append(got, h.Restore)
+			if h.Memo != nil || h.Database == "" {
+				t.Errorf("listed %+v", h)
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("List(%q) = %v, want %v", database, got, want)
+		}
+	}
+}
+
 func TestOpenJobs_ClearedIsGoneAndCanBeMarkedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -19,7 +19,8 @@ import (
 
 const openFolder = "open/"
 
-// A marker's kind ends its key, so that listing the markers tells what each is of, and no marker is another's prefix.
+// A marker's key is <database>/<id>.<kind>, and of a job that follows a restore <database>/<id>.<kind>.<restore>: listing the markers
+// tells what each is of, and no marker of the one form is another's prefix, as ids differ.
 var jobKind = regexp.MustCompile(`^[a-z][a-z-]*$`)
 
 // openJobs implements backup.OpenJobs. Markers are empty objects.
@@ -34,8 +35,12 @@ func (o openJobs) key(j backup.OpenJob) (string, error) {
 		return "", fmt.Errorf("id %.80q: %w", j.ID, errKey)
 	case !jobKind.MatchString(string(j.Kind)):
 		return "", fmt.Errorf("kind %.80q: %w", j.Kind, errKey)
+	case j.Restore == "":
+		return f + j.ID + "." + string(j.Kind), nil
+	case !backup.ValidID(j.Restore):
+		return "", fmt.Errorf("restore %.80q: %w", j.Restore, errKey)
 	}
-	return f + j.ID + "." + string(j.Kind), nil
+	return f + j.ID + "." + string(j.Kind) + "." + j.Restore, nil
 }
 
 // Mark implements backup.OpenJobs. A marker that is there already gets the time of this call: whoever marks a job is about to
@@ -80,18 +85,14 @@ func (o openJobs) List(ctx context.Context, database string) ([]backup.OpenJob, 
 			return nil, fmt.Errorf("list open jobs: %w", err)
 		}
 	}
+	found, err := o.bucket.listAll(ctx, prefix)
+	if err != nil {
+		return nil, s3call.Error(err, "list open jobs")
+	}
 	var jobs []backup.OpenJob
-	for startAfter, more := "", true; more; {
-		var found []listed
-		var err error
-		if found, more, err = o.bucket.list(ctx, prefix, startAfter, maxPage); err != nil {
-			return nil, s3call.Error(err, "list open jobs")
-		}
-		for _, f := range found {
-			startAfter = f.key
-			if j, ok := openJob(f); ok {
-				jobs = append(jobs, j)
-			}
+	for _, f := range found {
+		if j, ok := openJob(f); ok {
+			jobs = append(jobs, j)
 		}
 	}
 	slices.SortStableFunc(jobs, func(a, b backup.OpenJob) int { return cmp.Compare(a.ID, b.ID) })
@@ -100,9 +101,10 @@ func (o openJobs) List(ctx context.Context, database string) ([]backup.OpenJob, 
 
 // openJob reads a marker's key. Objects of another form are not ours.
 func openJob(o listed) (backup.OpenJob, bool) {
-	database, name, _ := strings.Cut(strings.TrimPrefix(o.key, openFolder), "/")
-	id, kind, _ := strings.Cut(name, ".")
-	j := backup.OpenJob{Database: database, Kind: backup.JobKind(kind), ID: id, Marked: o.modified}
-	ok := backup.ValidDatabaseName(database) && backup.ValidID(id) && jobKind.MatchString(kind)
-	return j, ok
+	database, name, ok := cutKey(o.key, openFolder, "")
+	id, rest, _ := strings.Cut(name, ".")
+	kind, restore, follows := strings.Cut(rest, ".")
+	j := backup.OpenJob{Database: database, Kind: backup.JobKind(kind), ID: id, Restore: restore, Marked: o.modified}
+	ok = ok && backup.ValidDatabaseName(database) && backup.ValidID(id) && jobKind.MatchString(kind)
+	return j, ok && (!follows || backup.ValidID(restore))
 }

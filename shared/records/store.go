@@ -40,6 +40,9 @@ func (s *Store) Activity() backup.ActivityLog { return activityLog{s.bucket} }
 // Open are the markers of jobs that have not ended.
 func (s *Store) Open() backup.OpenJobs { return openJobs{s.bucket} }
 
+// Holdings are the databases that restores keep on servers.
+func (s *Store) Holdings() backup.Holdings { return holdings{s.bucket} }
+
 // Idempotency are the claims of idempotency keys. Nothing here deletes them: a rule of the bucket lets them expire.
 func (s *Store) Idempotency() backup.IdempotencyKeys { return idempotencyKeys{s.bucket} }
 
