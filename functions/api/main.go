@@ -49,12 +49,14 @@ func build(ctx context.Context, s settings.APISettings, log *slog.Logger) (http.
 	client, secrets := s3.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
 	store := records.New(client, s.Bucket)
 	registry := databases.New(secrets, databases.Options{})
-	desk := &jobs.Desk{Backups: store.Backups(), Restores: store.Restores(), Open: store.Open(),
+	dumps := files.New(client, s.Bucket, files.Options{})
+	desk := &jobs.Desk{Backups: store.Backups(), Restores: store.Restores(), Uploads: store.Uploads(), Open: store.Open(),
 		Bell: jobs.NewDoorbell(sqs.NewFromConfig(cfg), s.JobsQueueURL), Activity: store.Activity(), Log: log}
 	return httpapi.New(httpapi.Options{
-		Databases: registry, Backups: store.Backups(), Restores: store.Restores(), Activity: store.Activity(), Open: store.Open(),
+		Databases: registry, Backups: store.Backups(), Restores: store.Restores(), Uploads: store.Uploads(),
+		Activity: store.Activity(), Open: store.Open(),
 		Locks: records.NewLocks(client, s.Bucket, records.LockOptions{Expiry: s.LockExpiry}),
-		Files: files.New(client, s.Bucket, files.Options{}), Keys: store.Idempotency(),
+		Files: dumps, Keys: store.Idempotency(),
 		Desk: desk, Periodic: &jobs.Periodic{Desk: desk, Databases: registry},
 		CronKey:   cronkey.New(secrets, s.CronKeySecret, cronkey.Options{Grace: s.CronKeyGrace}),
 		RoleClaim: s.RoleClaim, Issuer: s.Issuer, ClientID: s.ClientID, Version: telemetry.Version(), Log: log,

@@ -156,7 +156,7 @@ func checkGrants(d document) (wrong []string) {
 
 // lists says which parts of the bucket each function lists. S3 refuses a list of any other prefix.
 var lists = map[string][]string{
-	"ApiRole":      {"records/*", "open/*", "activity/*"}, // open/: a backup that is being restored is not deleted
+	"ApiRole":      {"records/*", "open/*", "activity/*", "held/*"}, // open/: a backup that is being restored is not deleted
 	"WorkerRole":   {"open/*", "held/*"},
 	"ScheduleRole": {"records/backups/*"}, // none: for the 404 of a missing record
 	"JanitorRole":  {"open/*", "held/*"},

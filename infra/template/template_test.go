@@ -90,7 +90,7 @@ var breaks = []struct {
 	{check: "statements", old: "Resource: !GetAtt Jobs.Arn\n\n  # ---", new: "Resource: '*'\n\n  # ---", count: 2},
 	{check: "statements", old: "Condition: { StringLikeIfExists: { 's3:prefix': [open/*, held/*] } }", new: "", count: 2},
 	{check: "statements", old: "'s3:prefix': [open/*, held/*]", new: "'s3:prefix': ['*']", count: 2},
-	{check: "lists", old: "'s3:prefix': [records/*, open/*, activity/*]", new: "'s3:prefix': [records/*, activity/*]"},
+	{check: "lists", old: "'s3:prefix': [records/*, open/*, activity/*, held/*]", new: "'s3:prefix': [records/*, activity/*, held/*]"},
 	{check: "lists", old: "StringLikeIfExists: { 's3:prefix': [records/backups/*] }", new: "StringLike: { 's3:prefix': [records/backups/*] }"},
 	{check: "statements", old: "- !Sub ${Bucket.Arn}/idempotency/*", new: "- !Sub ${Bucket.Arn}/*", count: 2},
 	{check: "statements", old: "secretsmanager:ResourceTag/backup-restore:database': 'false'", new: "secretsmanager:ResourceTag/backup-restore:database': 'true'"},

@@ -200,7 +200,14 @@ type route struct {
 	refusals               refusals // beside those that follow from the route itself
 	// permissionWhen are permissions that depend on the request: by what stands in it. The handler checks them.
 	permissionWhen map[string]access.Permission
-	cronKey        bool // takes the cron key instead of a token
+	cronKey        bool   // takes the cron key instead of a token
+	sample         string // lines for a shell, where a single call does not tell how it is used
+}
+
+// codeSample is how many tools that read OpenAPI documents take lines to copy.
+type codeSample struct {
+	Lang   string `json:"lang"`
+	Source string `json:"source"`
 }
 
 // refusals are the codes of the problems that a route answers with, by their status.
@@ -239,6 +246,9 @@ func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, e
 	}
 	if len(r.permissionWhen) > 0 {
 		op.Extensions["x-permission-when"] = r.permissionWhen
+	}
+	if r.sample != "" {
+		op.Extensions["x-codeSamples"] = []codeSample{{Lang: "Shell", Source: r.sample}}
 	}
 	a.routes = append(a.routes, r.Route)
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -42,7 +43,7 @@ func (d desk) Receive(ctx context.Context, u backup.Upload) (backup.Upload, erro
 		return u, &backup.Error{Code: backup.CodeNeverArrived, Text: "The file of this upload has not arrived.", Hint: "Send it.", Cause: fmt.Errorf("HEAD s3://secret-bucket/%s: 404", u.Key)}
 	}
 	if size != u.Size {
-		return u, &backup.Error{Code: "upload_size_differs", Text: fmt.Sprintf("%d bytes have arrived, %d were announced.", size, u.Size), Hint: "Send it again."}
+		return u, &backup.Error{Code: "upload_incomplete", Text: fmt.Sprintf("%d bytes have arrived, %d were announced.", size, u.Size), Hint: "Send it again."}
 	}
 	if err := d.w.open.Mark(ctx, backup.OpenJob{Database: u.Database, Kind: backup.InspectJob, ID: u.ID}); err != nil {
 		return u, err
@@ -63,6 +64,9 @@ func (d desk) Undo(ctx context.Context, database, restore, id string, by backup.
 func (d desk) follow(ctx context.Context, kind backup.JobKind, database, restore, id string, by backup.Actor) (backup.Restore, error) {
 	if id == "" {
 		id = backup.NewID()
+	}
+	if d.w.cut {
+		return backup.Restore{}, errors.New("connection reset")
 	}
 	now := d.w.now.Now()
 	r, err := d.w.restores.Update(ctx, database, restore, func(r *backup.Restore) error {

@@ -36,6 +36,7 @@ type docOperation struct {
 	Body, Answer                     *docUse
 	Status                           string
 	Errors                           []string
+	Samples                          []codeSample
 }
 
 // docUse is a type where it is used.
@@ -101,6 +102,7 @@ func newDocOperation(op *huma.Operation) docOperation {
 		d.Permission = string(p)
 	}
 	d.PermissionWhen, _ = op.Extensions["x-permission-when"].(map[string]access.Permission)
+	d.Samples, _ = op.Extensions["x-codeSamples"].([]codeSample)
 	for _, p := range op.Parameters {
 		f := field(p.Name, p.Schema, p.Required)
 		f.In, f.About = p.In, p.Description

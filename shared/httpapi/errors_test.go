@@ -21,7 +21,7 @@ func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b := w.created("school")
-	const backups, restores = "/api/databases/school/backups", "/api/databases/school/restores"
+	const backups, restores, uploads = "/api/databases/school/backups", "/api/databases/school/restores", "/api/databases/school/uploads"
 	source := `"source":{"backup":"` + b.ID + `"}`
 	tests := []struct {
 		name   string
@@ -43,6 +43,24 @@ func TestBadRequests(t *testing.T) {
 		{"database with a null byte", call{method: "GET", path: "/api/databases/school%00/backups"}, 404, "database_not_found", ""},
 		{"unknown backup", call{method: "GET", path: backups + "/" + backup.NewID()}, 404, "backup_not_found", ""},
 		{"unknown restore", call{method: "GET", path: restores + "/" + backup.NewID()}, 404, "restore_not_found", ""},
+		{"unknown upload", call{method: "GET", path: uploads + "/" + backup.NewID()}, 404, "upload_not_found", ""},
+		{"links of an unknown upload", call{method: "POST", path: uploads + "/" + backup.NewID() + "/links"}, 404, "upload_not_found", ""},
+		{"completing an unknown upload", call{method: "POST", path: uploads + "/" + backup.NewID() + "/complete"}, 404, "upload_not_found", ""},
+		{"applying an unknown restore", call{method: "POST", path: restores + "/" + backup.NewID() + "/apply", body: confirmSchool}, 404, "restore_not_found", ""},
+		{"undoing an unknown restore", call{method: "POST", path: restores + "/" + backup.NewID() + "/undo", body: confirmSchool}, 404, "restore_not_found", ""},
+		{"cancelling an unknown restore", call{method: "POST", path: restores + "/" + backup.NewID() + "/cancel"}, 404, "restore_not_found", ""},
+		{"report of an unknown restore", call{method: "GET", path: restores + "/" + backup.NewID() + "/report"}, 404, "restore_not_found", ""},
+		{"dropping a restore by hand", call{method: "POST", path: restores + "/" + backup.NewID() + "/drop"}, 404, "route_not_found", ""},
+		{"id of an upload that can't be", call{method: "POST", path: uploads + "/1/complete"}, 404, "not_found", ""},
+		{"id of a restore that can't be", call{method: "POST", path: restores + "/1/apply", body: confirmSchool}, 404, "not_found", ""},
+		{"id of a report that can't be", call{method: "GET", path: restores + "/%22%0d%0a/report"}, 404, "not_found", ""},
+		{"cursor of the uploads that is none", call{method: "GET", path: uploads + "?cursor=1"}, 400, "cursor_invalid", ""},
+		{"upload without a name", call{method: "POST", path: uploads, body: `{"size":1}`}, 422, "request_invalid", "body"},
+		{"upload without a size", call{method: "POST", path: uploads, body: `{"filename":"a.sql"}`}, 422, "request_invalid", "body"},
+		{"upload whose size is a text", call{method: "POST", path: uploads, body: `{"filename":"a.sql","size":"1"}`}, 422, "request_invalid", "body.size"},
+		{"upload of half a byte", call{method: "POST", path: uploads, body: `{"filename":"a.sql","size":0.5}`}, 422, "request_invalid", "body.size"},
+		{"upload of more bytes than can be counted", call{method: "POST", path: uploads, body: `{"filename":"a.sql","size":1e30}`}, 422, "request_invalid", "body"},
+		{"upload with a key of its own", call{method: "POST", path: uploads, body: `{"filename":"a.sql","size":1,"key":"backups/x"}`}, 422, "request_invalid", "body.key"},
 		{"id that can't be", call{method: "GET", path: backups + "/1"}, 404, "not_found", ""},
 		{"id in upper case", call{method: "GET", path: backups + "/" + strings.ToUpper(b.ID)}, 404, "not_found", ""},
 		{"id with a way up", call{method: "GET", path: backups + "/..%2F..%2F" + b.ID}, 404, "route_not_found", ""},

@@ -28,6 +28,7 @@ import (
 type world struct {
 	t        *testing.T
 	api      *httpapi.API
+	doc      func() document // what the API says of itself
 	backups  backup.Records[backup.Backup]
 	restores backup.Records[backup.Restore]
 	uploads  backup.Records[backup.Upload]
@@ -42,6 +43,7 @@ type world struct {
 	keys     *cronkey.Store
 	log      *syncBuffer
 	now      *clock
+	cut      bool // the desk is cut off before it does anything
 	broken   bool // a port was replaced by one that fails: answers need not be those that the document tells of
 }
 
@@ -109,6 +111,12 @@ func newWorld(t *testing.T, change ...func(*httpapi.Options)) *world {
 		t.Fatal(err)
 	}
 	w.api = api
+	w.doc = sync.OnceValue(func() (d document) {
+		if err := json.Unmarshal(api.OpenAPI(), &d); err != nil {
+			panic(err)
+		}
+		return d
+	})
 	return w
 }
 
@@ -176,11 +184,7 @@ func (w *world) checkDocumented(c call, a answer) {
 		if r.Method != c.method || !regexp.MustCompile(pattern).MatchString(address) {
 			continue
 		}
-		var d document
-		if err := json.Unmarshal(w.api.OpenAPI(), &d); err != nil {
-			w.t.Fatal(err)
-		}
-		told := string(d.Paths[r.Path][strings.ToLower(r.Method)].Responses[strconv.Itoa(a.status)])
+		told := string(w.doc().Paths[r.Path][strings.ToLower(r.Method)].Responses[strconv.Itoa(a.status)])
 		if code := a.problem().Code; code != "route_not_found" && !regexp.MustCompile(`[: ]`+code+`[",]`).MatchString(told) {
 			w.t.Errorf("%s %s answers %d %s, and the document tells of: %s", r.Method, r.Path, a.status, code, told)
 		}

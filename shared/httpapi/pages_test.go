@@ -140,6 +140,7 @@ func TestDocs_ShowsEverythingWithoutScriptsOrStrangers(t *testing.T) {
 			a.has("<code>" + string(r.Permission) + "</code>")
 		}
 	}
+	a.has("curl -f -K - -F file=@school.sql.gz", "upload_unproven", "where it is a real run, an apply or an undo also <code>restores:run</code>")
 	for _, role := range access.Roles() {
 		a.has("<code>" + string(role) + "</code>")
 	}

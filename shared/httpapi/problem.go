@@ -103,6 +103,8 @@ var statusOf = map[backup.Code]int{
 	backup.CodeFileChanged:   http.StatusConflict,
 	backup.CodeSwitchBlocked: http.StatusConflict,
 	backup.CodeNeverArrived:  http.StatusConflict,
+	"upload_incomplete":      http.StatusConflict,
+	"upload_gone":            http.StatusConflict,
 	"upload_not_accepted":    http.StatusConflict,
 	"upload_unproven":        http.StatusUnprocessableEntity,
 	"upload_name_refused":    http.StatusUnprocessableEntity,

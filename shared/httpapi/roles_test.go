@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/backup-restore/backup-restore/shared/access"
 	"github.com/backup-restore/backup-restore/shared/backup"
@@ -15,7 +16,7 @@ var openRoutes = map[string]bool{"GET /health": true, "POST /cron/backups": true
 func TestEveryRoute_ForEveryRole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if len(w.api.Routes()) < 16 {
+	if len(w.api.Routes()) < 25 {
 		t.Fatalf("%d routes", len(w.api.Routes()))
 	}
 	for _, r := range w.api.Routes() {
@@ -54,8 +55,17 @@ func TestRefusedCall_ChangesNothing(t *testing.T) {
 	b := w.created("school")
 	const base = "/api/databases/school/backups/"
 	key := w.do(call{method: "POST", path: "/api/cron-key/reveal", role: access.SuperAdmin}).want(200)
-	before := w.entries()
+	u := w.announced()
+	rehearsed, restored := w.restore(true, rehearsedUntil(time.Now().Add(time.Hour))), w.restore(false, restoredUntil(time.Now().Add(time.Hour)))
+	queued := w.restore(false)
+	before, links := w.entries(), w.box.signed()
 	for _, c := range []call{
+		{method: "POST", path: schoolUploads, role: access.Auditor, body: announce("a.sql", 1)}, {method: "POST", path: schoolUploads, body: announce("a.sql", 1)},
+		{method: "POST", path: schoolUploads + "/" + u.ID + "/links", role: access.Auditor}, {method: "POST", path: schoolUploads + "/" + u.ID + "/complete", role: access.Auditor},
+		{method: "POST", path: schoolRestores + "/" + rehearsed.ID + "/apply", role: access.Staff, body: confirmSchool},
+		{method: "POST", path: schoolRestores + "/" + rehearsed.ID + "/apply", role: access.Auditor, body: confirmSchool},
+		{method: "POST", path: schoolRestores + "/" + restored.ID + "/undo", role: access.Staff, body: confirmSchool},
+		{method: "POST", path: schoolRestores + "/" + queued.ID + "/cancel", role: access.Staff}, {method: "POST", path: schoolRestores + "/" + queued.ID + "/cancel", role: access.Auditor},
 		{method: "DELETE", path: base + b.ID}, {method: "DELETE", path: base + b.ID, role: access.Staff}, {method: "DELETE", path: base + b.ID, role: access.Auditor},
 		{method: "POST", path: base + b.ID + "/download", role: access.Auditor}, {method: "POST", path: "/api/databases/school/backups", role: access.Auditor},
 		{method: "POST", path: "/api/cron-key/regenerate", role: access.Staff}, {method: "POST", path: "/api/cron-key/reveal", role: access.Auditor},
@@ -73,6 +83,14 @@ func TestRefusedCall_ChangesNothing(t *testing.T) {
 	}
 	if !w.files.Has(b.File.Key, b.File.VersionID) || w.bell.Rings("school") != 0 {
 		t.Error("a refused call deleted a file or rang the bell")
+	}
+	if w.box.signed() != links {
+		t.Error("a refused call made links")
+	}
+	for _, r := range []backup.Restore{rehearsed, restored, queued} {
+		if after, err := w.restores.Get(t.Context(), "school", r.ID); err != nil || after.FollowUp != nil || after.State != r.State {
+			t.Errorf("a refused call changed %+v, %v", after, err)
+		}
 	}
 	if again := w.do(call{method: "POST", path: "/api/cron-key/reveal", role: access.SuperAdmin}); again.body != key.body {
 		t.Error("a refused call changed the cron key")

@@ -19,9 +19,31 @@ const (
 	uploadPath  = uploadsPath + "/{id}"
 	// sendingTime is how long fresh links work. Links work again and again, but each for one key and size only.
 	sendingTime = time.Hour
-	// sendingDays is how long an upload may take in all: unfinished parts are removed from the bucket after a day.
-	sendingDays = 24 * time.Hour
+	// leastLifetime is what a link must be good for, to be worth giving out.
+	leastLifetime = time.Minute
+	// sendingLimit is how long an upload may take in all: unfinished parts are removed from the bucket after a day.
+	sendingLimit = 24 * time.Hour
 )
+
+// sendingSample goes from a file on disk to an upload that is being inspected. A form's fields come before the file, as S3 reads
+// nothing behind that; jq writes them in curl's own notation, so that no value is taken for an option.
+const sendingSample = `# Announce the file.
+curl -H "Authorization: Bearer $TOKEN" $URL/api/databases/school/uploads \
+  --json '{"filename":"school.sql.gz","size":'$(wc -c < school.sql.gz)'}' > upload.json
+
+# Up to 5 GiB: send it by the form. Its fields go first, the file last.
+jq -r '.post.fields | to_entries[] | "form-string = \("\(.key)=\(.value)" | @json)"' upload.json |
+  curl -f -K - -F file=@school.sql.gz "$(jq -r .post.url upload.json)"
+
+# Larger: send its parts to their links.
+split -d -a 4 -b "$(jq .parts.partSize upload.json)" school.sql.gz part.
+jq -r '.parts.urls[]' upload.json | paste - <(ls part.*) |
+  while read -r url part; do curl -f -T "$part" "$url" || break; done
+
+# Complete the upload, and look until it is accepted or rejected.
+upload=$URL/api/databases/school/uploads/$(jq -r .id upload.json)
+curl -H "Authorization: Bearer $TOKEN" -X POST $upload/complete
+curl -H "Authorization: Bearer $TOKEN" $upload`
 
 // UploadRequest announces a file.
 type UploadRequest struct {
@@ -40,7 +62,7 @@ type UploadList struct {
 type UploadLinks struct {
 	Upload
 	Post  *PostForm  `json:"post,omitempty" doc:"The form to send the file by, for one of at most 5 GiB."`
-	Parts *PartLinks `json:"parts,omitempty" doc:"The links to send the file's parts to, for a larger one. Both are absent where the upload does not wait for its file."`
+	Parts *PartLinks `json:"parts,omitempty" doc:"The links to send the file's parts to, for a larger one. Both are absent where the upload does not wait for its file any more, or for less than a minute."`
 }
 
 // PostForm is a form that sends a file.
@@ -68,7 +90,7 @@ func (a *API) registerUploads() {
 		summary: "Announce a file to restore",
 		text: "Answers with the upload's record and the way to send the file: it goes to the bucket, not through this API. A file of at most 5 GiB is sent by " +
 			"one POST of a form, a larger one in parts. Then complete the upload.",
-		status: http.StatusCreated, refusals: withBody(refusals{422: {"upload_name_refused", string(backup.CodeFileLimit), "idempotency_key_reused"}}),
+		sample: sendingSample, status: http.StatusCreated, refusals: withBody(refusals{422: {"upload_name_refused", string(backup.CodeFileLimit), "idempotency_key_reused"}}),
 	}, a.createUpload)
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: uploadPath, Permission: access.BackupsRead}, id: "get-upload", tag: "Uploads",
@@ -82,7 +104,7 @@ func (a *API) registerUploads() {
 	}, a.renewLinks)
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: uploadPath + "/complete", Permission: access.RestoresRehearse}, id: "complete-upload", tag: "Uploads",
-		summary: "Complete an upload: its file was sent", status: http.StatusAccepted, refusals: refusals{404: notThere, 409: {string(backup.CodeNeverArrived)}},
+		summary: "Complete an upload: its file was sent", status: http.StatusAccepted, refusals: refusals{404: notThere, 409: {string(backup.CodeNeverArrived), "upload_incomplete", "upload_gone"}},
 		text: "Has the file inspected, and answers with the record. Poll it until it is accepted or rejected. A call that was cut off can be repeated.",
 	}, a.completeUpload)
 }
@@ -192,10 +214,10 @@ func invisible(r rune) bool {
 // withLinks is an upload with the way to send its file, where it waits for that.
 func (a *API) withLinks(ctx context.Context, u backup.Upload) (UploadLinks, error) {
 	v := UploadLinks{Upload: a.uploadNow(ctx, a.board(ctx), u, false)}
-	if v.State != backup.Pending {
+	lifetime := u.Expires.Sub(a.Now())
+	if v.State != backup.Pending || lifetime < leastLifetime {
 		return v, nil
 	}
-	lifetime := u.Expires.Sub(a.Now())
 	if u.PartsID != "" {
 		links, err := a.Dropbox.PresignParts(ctx, u.Key, u.PartsID, u.Size, lifetime)
 		if err != nil {
@@ -229,7 +251,7 @@ func (a *API) renewLinks(ctx context.Context, in *InRecord) (*output[UploadLinks
 		if err := pending(*u, now); err != nil {
 			return err
 		}
-		u.Expires = later(u.Expires, earlier(now.Add(sendingTime), u.RequestedAt.Add(sendingDays)))
+		u.Expires = later(u.Expires, earlier(now.Add(sendingTime), u.RequestedAt.Add(sendingLimit)))
 		return nil
 	})
 	if err != nil {
