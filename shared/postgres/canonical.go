@@ -64,7 +64,7 @@ func (p *deparsed) token() string {
 	if p.rest == "" {
 		return ""
 	}
-	n := 0
+	var n int
 	switch c := p.rest[0]; {
 	case c == '\'', c == '"':
 		n = quoted(p.rest, false)
@@ -125,7 +125,7 @@ func flatten(kids []node) []node {
 		if word != "AND" && word != "OR" || !only(kids, word) || !only(kids[0].kids, word) || !contains(kids[0].kids, word) {
 			break
 		}
-		kids = append(append([]node(nil), kids[0].kids...), kids[1:]...)
+		kids = append(kids[0].kids, kids[1:]...) // which nobody else has: many levels must not copy each other's
 	}
 	return kids
 }

@@ -120,7 +120,7 @@ func (s *staged) listLive(ctx context.Context, conn *pgx.Conn) (*liveTables, []t
 	if err != nil {
 		return nil, nil, serverFailure(ctx, err, "list the columns of the copy")
 	}
-	live := &liveTables{conn: conn, best: bestMoments(ofLive, ofCopy)}
+	live := &liveTables{conn: conn, large: s.e.largeTable, best: bestMoments(ofLive, ofCopy, s.e.largeTable)}
 	live.newest, err = s.newestOfCopy(ctx, live.best)
 	return live, found, err
 }

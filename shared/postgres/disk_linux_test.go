@@ -16,6 +16,13 @@ import (
 // privateServer starts a server for one test and returns a superuser's URL. PostgreSQL does not run as root.
 func privateServer(t *testing.T) string {
 	t.Helper()
+	server, _ := privateServerControl(t)
+	return server
+}
+
+// privateServerControl is privateServer with a way to run PostgreSQL's programs as its user.
+func privateServerControl(t *testing.T) (server string, run func(program string, args ...string)) {
+	t.Helper()
 	bin := filepath.Dir(pgDump(t))
 	dir, err := os.MkdirTemp("", "private-postgres")
 	if err != nil {
@@ -35,7 +42,7 @@ func privateServer(t *testing.T) string {
 		}
 		attributes.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	}
-	run := func(program string, args ...string) {
+	run = func(program string, args ...string) {
 		t.Helper()
 		cmd := exec.Command(filepath.Join(bin, program), args...)
 		cmd.SysProcAttr, cmd.Dir, cmd.Env = attributes, dir, []string{"LC_ALL=C", "PATH=/usr/bin:/bin"}
@@ -54,7 +61,7 @@ func privateServer(t *testing.T) string {
 	run("pg_ctl", "-D", data, "-w", "-l", filepath.Join(dir, "log"), "-o",
 		fmt.Sprintf("-p %d -k %s -c listen_addresses=127.0.0.1 -c fsync=off", port, dir), "start")
 	t.Cleanup(func() { run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop") })
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", port)
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", port), run
 }
 
 // smallDisk mounts a file system of a few bytes that the server may write to.

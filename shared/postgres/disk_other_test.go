@@ -16,4 +16,9 @@ func privateServer(t *testing.T) string {
 	return ""
 }
 
+func privateServerControl(t *testing.T) (string, func(string, ...string)) {
+	t.Helper()
+	return privateServer(t), nil
+}
+
 func fillDisk(*testing.T, string, int64) {}

@@ -35,6 +35,7 @@ type Engine struct {
 	binDirs     string
 	rootCert    string
 	preparedAge time.Duration
+	largeTable  int64
 	log         *slog.Logger
 }
 
@@ -48,7 +49,7 @@ func New(o Options) *Engine {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{binDirs: o.BinDirs, rootCert: o.RootCert, preparedAge: preparedAge, log: o.Logger}
+	return &Engine{binDirs: o.BinDirs, rootCert: o.RootCert, preparedAge: preparedAge, largeTable: largeTable, log: o.Logger}
 }
 
 // prefix begins the names of what a restore makes on the server.

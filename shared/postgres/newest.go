@@ -23,11 +23,12 @@ type moment struct {
 	bytes   int64
 }
 
-// moments are the candidates of all tables. What is generated or nullable may serve, but not what is in the middle of an index.
+// moments are the candidates of all tables. Their sizes are those that ANALYZE found, as it has done in the copy: asking for the size
+// of a table waits for whoever has it locked.
 const moments = `SELECT n.nspname::text, c.relname::text, a.attname::text, t.typname::text, a.attnotnull,
 	EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = x.relam
 		WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum AND i.indpred IS NULL AND i.indisvalid AND m.amname = 'btree'),
-	c.relforcerowsecurity, pg_catalog.pg_relation_size(c.oid)
+	c.relforcerowsecurity, c.relpages::int8 * pg_catalog.current_setting('block_size')::int8
 	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 	JOIN pg_catalog.pg_type t ON t.oid = a.atttypid AND t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND t.typname IN ('timestamptz', 'timestamp', 'date')
@@ -64,7 +65,7 @@ func (m moment) rank() int {
 const largeTable = 256 << 20
 
 // bestMoments chooses a column for each table: the same of live and of the copy where both have the table.
-func bestMoments(live, after []moment) map[tableName]moment {
+func bestMoments(live, after []moment, largeTable int64) map[tableName]moment {
 	type full struct {
 		tableName
 		column, kind string
@@ -214,11 +215,7 @@ func momentsOfLive(ctx context.Context, conn *pgx.Conn) ([]moment, error) {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (m moment, err error) {
-		var bytes *int64 // NULL of a table that was dropped meanwhile
-		err = row.Scan(&m.table.schema, &m.table.table, &m.column, &m.kind, &m.notNull, &m.indexed, &m.forced, &bytes)
-		if bytes != nil {
-			m.bytes = *bytes
-		}
+		err = row.Scan(&m.table.schema, &m.table.table, &m.column, &m.kind, &m.notNull, &m.indexed, &m.forced, &m.bytes)
 		return m, err
 	})
 }
@@ -226,6 +223,7 @@ func momentsOfLive(ctx context.Context, conn *pgx.Conn) ([]moment, error) {
 // liveTables counts live's tables and finds their newest rows, as the secret's role.
 type liveTables struct {
 	conn   *pgx.Conn
+	large  int64 // bytes from which on a table is not read through
 	best   map[tableName]moment
 	newest map[tableName]string // of the copy
 	spent  time.Duration        // on newest rows of large tables
@@ -237,13 +235,13 @@ func (l *liveTables) count(ctx context.Context, c *backup.TableChange) (err erro
 	m, fit := l.best[name]
 	newest, told := l.newest[name]
 	fit = fit && (told || c.After < 0)
-	if fit && m.bytes <= largeTable {
+	if fit && m.bytes <= l.large {
 		ok, err := l.countSmall(ctx, c, m, newest)
 		if ok || err != nil {
 			return err
 		}
 	}
-	if c.Live, err = countLive(ctx, l.conn, name); err != nil || c.Live < 0 || !fit || m.bytes <= largeTable || l.spent > newestTime {
+	if c.Live, err = countLive(ctx, l.conn, name); err != nil || c.Live < 0 || !fit || m.bytes <= l.large || l.spent > newestTime {
 		return err
 	}
 	return l.newestOfLarge(ctx, c, m, newest)

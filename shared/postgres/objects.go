@@ -205,8 +205,7 @@ func describeQuery(major int) string {
 	return sql
 }
 
-// describeTries is how often live is asked, as somebody may be changing it: an object can go while it is described, and a table
-// can be locked for long.
+// describeTries is how often live is asked, as somebody may be changing it: an object can go while it is described.
 const describeTries = 3
 
 // describeLive describes live as the secret's role. A failure that comes from what others do there at the time comes back as it is.
@@ -226,7 +225,7 @@ func describeLive(ctx context.Context, conn *pgx.Conn, major int) (list []object
 			}
 			return o, err
 		})
-		if err == nil || ctx.Err() != nil || lost(err) {
+		if err == nil || ctx.Err() != nil || lost(err) || sqlState(err) == lockNotAvailable {
 			break
 		}
 	}
