@@ -276,11 +276,10 @@ func TestEngine_DropRefusesWhatIsNotItsOwn(t *testing.T) {
 	_, _, switched := w.restore(attempt(1), text, d.Tables)
 	comment := ask[string](w, `SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1`, switched.Kept)
 	b := attempt(1)
+	before := w.rows(w.name())
 	refused := func(name string) {
 		t.Helper()
-		w.untouched(name, b.Job, func() {
-			failed(t, name, w.engine.Drop(context.Background(), w.target, b, name), backup.CodeUnsupported, "not made by a restore")
-		})
+		failed(t, name, w.engine.Drop(context.Background(), w.target, b, name), backup.CodeUnsupported, "not made by a restore")
 	}
 	id := backup.NewID()
 	for _, name := range []string{w.name(), "postgres", "template1", "template0", "", "br_x", "br_" + id, "br_" + id + "_", "br_" + id + "_0", "br_" + id + "_01", "br_" + id + "_-1",
@@ -306,6 +305,8 @@ func TestEngine_DropRefusesWhatIsNotItsOwn(t *testing.T) {
 	w.exec(fmt.Sprintf("ALTER DATABASE %s OWNER TO %s", ident(switched.Kept), ident(w.reader)))
 	failed(t, "another owner", w.engine.Drop(context.Background(), w.target, b, switched.Kept), backup.CodePermission, w.reader, "DROP DATABASE "+ident(switched.Kept))
 	w.closed(switched.Kept)
+	same(t, "not dropped", w.rows(w.name()), before)
+	w.clean(b.Job)
 }
 
 func TestEngine_DropSaysWhatReplicationKeeps(t *testing.T) {

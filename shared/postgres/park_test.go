@@ -159,12 +159,12 @@ func TestStaged_ApplyThatFailedCanBeRepeated(t *testing.T) {
 		t.Run(string(l.kind), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, l.options...)
-			text, d := w.small()
+			_, _ = w.small()
 			// The hand-over gives something to everybody who can be given something.
 			w.in(fmt.Sprintf(`SET ROLE %s; GRANT CREATE ON SCHEMA public TO %s; CREATE TABLE public.theirs (a int); ALTER TABLE public.theirs OWNER TO %[2]s; GRANT SELECT ON public.one TO %[3]s;
 				ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO %[3]s`, ident(w.app), ident(w.other), ident(w.reader)))
 			w.exec(fmt.Sprintf("ALTER DATABASE %s CONNECTION LIMIT 40", ident(w.name())))
-			text, d = w.dump(attempt(1))
+			text, d := w.dump(attempt(1))
 			want := w.state(w.name())
 			w.in("INSERT INTO public.two VALUES (3)")
 			changed := w.rows(w.name())
