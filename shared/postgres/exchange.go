@@ -156,8 +156,7 @@ func (x *exchange) try(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return time.Since(began), err
 	}
-	x.awaitLive(firm)
-	return time.Since(began), nil
+	return x.awaitLive(firm).Sub(began), nil
 }
 
 // sessionsQuery ends the sessions of two databases that we may end. Others are left out: the first of them would fail the
@@ -213,11 +212,13 @@ func (x *exchange) resolve(ctx context.Context, pid uint32, lostErr error) error
 	return nil
 }
 
-// awaitLive comes back when a client can be in the database again: that is the end of the downtime.
-func (x *exchange) awaitLive(ctx context.Context) {
+// awaitLive returns when the downtime ended: when the first client began to connect that was let in. How long it took to log in among
+// all who come back at that moment is their load, and was several times the outage.
+func (x *exchange) awaitLive(ctx context.Context) (began time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	_ = waitUntil(ctx, func() (bool, error) {
+	err := waitUntil(ctx, func() (bool, error) {
+		began = time.Now()
 		conn, err := x.e.connect(ctx, x.t, x.a, secretLogin(x.t, x.live.name))
 		if err != nil {
 			// A limit on connections or a missing right is an answer of the database too.
@@ -226,6 +227,11 @@ func (x *exchange) awaitLive(ctx context.Context) {
 		closing(ctx, conn)
 		return true, nil
 	})
+	if err != nil {
+		x.e.log.WarnContext(ctx, "switched database not reached", "job", x.a.Job, "error", err)
+		return time.Now()
+	}
+	return began
 }
 
 // waitUntil asks until the answer is yes, an error, or ctx ends.

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -125,4 +126,82 @@ func TestStaged_SwitchThatNeverArrivedChangesNothing(t *testing.T) {
 			t.Error(describe(err))
 		}
 	})
+}
+
+func TestStaged_ApplyWhoseAnswerIsLostIsKnownToHaveHappened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, with("CREATEROLE"))
+	text, d := w.small()
+	before := w.rows(w.name())
+	w.in("INSERT INTO public.two VALUES (3)")
+	a, b := attempt(1), attempt(1)
+	p := w.park(a, text, d.Tables)
+	(&proxy{deliver: true}).listen(w)
+	switched := w.apply(b, p)
+	same(t, "applied", w.rows(w.name()), before)
+	if switched.Kept != "br_"+b.Job+"_kept" {
+		t.Errorf("kept is %q", switched.Kept)
+	}
+	w.clean(a.Job)
+	w.clean(b.Job)
+}
+
+func TestStaged_ApplyThatNeverArrivedLeavesTheCopyParked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, with("CREATEROLE"))
+	text, d := w.small()
+	before := w.rows(w.name())
+	w.in("INSERT INTO public.two VALUES (3)")
+	a, b := attempt(1), attempt(1)
+	p := w.park(a, text, d.Tables)
+	direct := w.target.Credentials.Port
+	(&proxy{}).listen(w)
+	w.untouched("lost", b.Job, func() {
+		s := w.resume(b, p)
+		_, err := s.Switch(context.Background(), yes)
+		failed(t, "lost", err, backup.CodeUnreachable)
+		if err := s.Discard(context.Background()); err != nil {
+			t.Error(describe(err))
+		}
+	})
+	w.closed(p.Name)
+	w.target.Credentials.Port = direct
+	w.apply(attempt(1), p)
+	same(t, "applied", w.rows(w.name()), before)
+	w.clean(a.Job)
+}
+
+func TestEngine_UndoWhoseAnswerIsLostIsKnown(t *testing.T) {
+	t.Parallel()
+	for _, deliver := range []bool{true, false} {
+		t.Run(fmt.Sprint("delivered ", deliver), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, with("CREATEROLE"))
+			text, d := w.small()
+			w.in("INSERT INTO public.two VALUES (3)")
+			old := w.rows(w.name())
+			_, _, switched := w.restore(attempt(1), text, d.Tables)
+			now := w.rows(w.name())
+			(&proxy{deliver: deliver}).listen(w)
+			b := attempt(1)
+			undone, err := w.engine.Undo(context.Background(), w.target, b, switched.Kept, yes)
+			if deliver {
+				if err != nil {
+					t.Fatal(describe(err))
+				}
+				t.Cleanup(func() { w.drop(undone.Kept) })
+				same(t, "undone", w.rows(w.name()), old)
+				w.closed(undone.Kept)
+			} else {
+				failed(t, "lost", err, backup.CodeUnreachable)
+				same(t, "lost", w.rows(w.name()), now)
+				w.closed(switched.Kept)
+			}
+			again, err := w.engine.Recover(context.Background(), w.target, backup.Attempt{Job: b.Job, Number: 2})
+			if err != nil || (again != nil) != deliver {
+				t.Errorf("recover says %+v, %v", again, err)
+			}
+			w.clean(b.Job)
+		})
+	}
 }

@@ -29,6 +29,8 @@ type childPlan struct {
 	Attempt     backup.Attempt
 	Dump        string // file
 	Tables      []backup.TableRows
+	Parked      *backup.Parked // to be applied
+	Kept        string         // to be brought back
 	DieAt       string
 	BinDirs     string
 }
@@ -66,6 +68,22 @@ func (p *childPlan) run(t *testing.T) {
 		_, err := engine.Dump(ctx, target, p.Attempt, &dyingWriter{p: p}, nil)
 		t.Fatal(err)
 	}
+	confirm := func(context.Context) error { p.die("confirm"); return nil }
+	if p.Kept != "" {
+		_, err := engine.Undo(ctx, target, p.Attempt, p.Kept, confirm)
+		p.die("switch")
+		t.Fatal(describe(err))
+	}
+	if p.Parked != nil {
+		s, err := engine.Resume(ctx, target, p.Attempt, *p.Parked)
+		if err != nil {
+			t.Fatal(describe(err))
+		}
+		p.die("resume")
+		_, err = s.Switch(ctx, confirm)
+		p.die("switch")
+		t.Fatal(describe(err))
+	}
 	s, err := engine.Stage(ctx, target, p.Attempt, backup.Need{})
 	if err != nil {
 		t.Fatal(describe(err))
@@ -82,7 +100,12 @@ func (p *childPlan) run(t *testing.T) {
 		t.Fatal(describe(err))
 	}
 	p.die("verify")
-	if _, err := s.Switch(ctx, func(context.Context) error { p.die("confirm"); return nil }); err != nil {
+	if p.DieAt == "park" {
+		_, err := s.Park(ctx)
+		p.die("park")
+		t.Fatal(describe(err))
+	}
+	if _, err := s.Switch(ctx, confirm); err != nil {
 		t.Fatal(describe(err))
 	}
 	p.die("switch")
@@ -142,7 +165,7 @@ func TestEngine_RecoverAfterAKilledRestore(t *testing.T) {
 			before := w.state(w.name())
 			w.in("INSERT INTO public.two VALUES (3)")
 			changed := w.state(w.name())
-			for _, at := range []string{"stage", "load", "verify", "confirm", "switch"} {
+			for _, at := range []string{"stage", "load", "verify", "park", "confirm", "switch"} {
 				a := attempt(1)
 				w.crash(childPlan{Attempt: a, Dump: file, Tables: d.Tables, DieAt: at})
 				next := backup.Attempt{Job: a.Job, Number: 2}
