@@ -85,8 +85,8 @@ func (st *statement) insertWord(w []byte) {
 	}
 }
 
-// insertPunct follows the punctuation of an INSERT, before its parentheses are counted.
-func (st *statement) insertPunct(c byte) {
+// insertPunct follows the punctuation of an INSERT, before its parentheses are counted. It reports whether the first tuple begins.
+func (st *statement) insertPunct(c byte) (begins bool) {
 	in := &st.insert
 	switch {
 	case c == '(' && st.parens > 0:
@@ -94,10 +94,12 @@ func (st *statement) insertPunct(c byte) {
 	case c == '(' && in.state == beforeTuple:
 		in.rows++
 		in.state = insideTuple
+		begins = in.rows == 1
 	case c == ',' && st.parens == 0 && in.state == insideTuple:
 		in.state = beforeTuple
 	case c == '.' && in.state == beforeValues:
 		in.dots++
 	}
 	in.word = false
+	return begins
 }

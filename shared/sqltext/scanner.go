@@ -101,6 +101,7 @@ type Scanner struct {
 	copying   copying
 	marks     marks
 	inside    []byte // text of a meta-command inside a statement
+	head      insertHead
 	encoding  string // client_encoding as the text sets it; "" for the default
 }
 
@@ -161,6 +162,10 @@ func (s *Scanner) scan() (Item, error) {
 			s.statement = statement{line: s.lineAt(s.pos), offset: s.base + int64(s.pos)}
 			s.unsure = s.unsure && s.statement.line == s.unsureLine
 			s.note()
+			outside = !s.knownHead()
+		}
+		if st := s.statement.insert.state; st == beforeTuple || st == insideTuple {
+			s.tuples()
 		}
 		kind, p := s.next()
 		if p != noProblem {
@@ -185,7 +190,9 @@ func (s *Scanner) scan() (Item, error) {
 			continue
 		case Punct:
 			if s.statement.insert.is {
-				s.statement.insertPunct(s.buf[s.tok])
+				if s.statement.insertPunct(s.buf[s.tok]) {
+					s.keepHead()
+				}
 			}
 			if s.semicolon() {
 				if s.tok > s.item {
