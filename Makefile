@@ -45,7 +45,7 @@ race: setup ## Run the tests of what is concurrent under the race detector
 	@go run -C infra/local ./testservices -- "$(CURDIR)/infra/race.sh"
 
 faults: setup ## Kill workers in the middle of their jobs and wait as long as operators would (over a minute)
-	@cd infra/local && E2E_REAL_TIMES=1 go test -count=1 -parallel 8 -run '^TestKill' -v ./e2e
+	@cd infra/local && E2E_REAL_TIMES=1 go test -count=1 -run '^TestKill' -v ./e2e
 
 lint: $(GOLANGCI) ## Check format, vet, and the rules of .golangci.yml, in both modules
 	@infra/lint.sh $(GOLANGCI)

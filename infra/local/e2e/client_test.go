@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,11 +153,22 @@ type job struct {
 		Rows          int64
 	}
 
-	DryRun          bool
-	Kept            string
-	DowntimeSeconds float64
-	Summary         *struct{ Tables, Changed, Rows, Skipped, ByHand int64 }
-	Report          *struct {
+	DryRun                               bool
+	DowntimeSeconds, UndoDowntimeSeconds float64
+	Held                                 *struct {
+		Name  string
+		Bytes int64
+		Until time.Time
+	}
+	FollowUp *struct {
+		ID, Kind, State string
+		Attempt         int
+		StartedAt       time.Time
+		Failure         *struct{ Code, Reason, Hint string }
+	}
+	WaitingFor *struct{ ID, Kind string }
+	Summary    *struct{ Tables, Changed, Rows, Skipped, ByHand int64 }
+	Report     *struct {
 		Tables []struct {
 			Schema, Table string
 			Live, After   int64
@@ -165,6 +177,12 @@ type job struct {
 		ByHand  []string
 		Loader  string
 		Stages  []struct{ Stage string }
+		Objects []struct{ Kind, Name, Change string }
+
+		Unproven     bool
+		FileDatabase string
+		RealSeconds  float64
+		Warnings     []string
 	}
 }
 
@@ -173,7 +191,13 @@ type page struct {
 	Next  string
 }
 
-func (j job) ended() bool { return j.State != "queued" && j.State != "running" }
+// ended reports whether nothing is done with a job any more, what follows a restore included.
+func (j job) ended() bool {
+	open := func(state string) bool {
+		return slices.Contains([]string{"queued", "running", "pending", "received"}, state)
+	}
+	return !open(j.State) && (j.FollowUp == nil || !open(j.FollowUp.State))
+}
 
 // backup starts a backup of a database and waits for its end.
 func (w *world) backup(t *testing.T, database string) job {

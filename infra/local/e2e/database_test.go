@@ -17,12 +17,24 @@ import (
 	"github.com/backup-restore/backup-restore/infra/local/stack"
 )
 
-// The roles of the databases that tests make: one owns them and registers itself alone, so that its restores are loaded by
-// the owner.
+// The roles of the databases that tests make. One owns them and registers itself alone, so that its restores are loaded by the
+// owner; the other may make roles, so that its restores are loaded by a throw-away login.
 const (
 	appRole     = "e2e_app"
+	creatorRole = "e2e_creator"
 	appPassword = "hush-hush-42"
 )
+
+// ownerOf is the role that a database belongs to.
+func ownerOf(dbname string) string {
+	if slices.Contains(ofCreator, dbname) || strings.HasPrefix(dbname, "e2e_kill_") {
+		return creatorRole
+	}
+	return appRole
+}
+
+// ofCreator are the databases whose restores are loaded by a throw-away login.
+var ofCreator = []string{"e2e_upload", "e2e_own", "e2e_refused", "e2e_link", "e2e_cancel"}
 
 func (w *world) makeRoles(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, w.cluster.SuperuserURL())
@@ -30,7 +42,12 @@ func (w *world) makeRoles(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	_, err = conn.Exec(ctx, fmt.Sprintf("CREATE ROLE %s LOGIN CREATEDB PASSWORD '%s'; GRANT pg_signal_backend TO %s", appRole, appPassword, appRole))
+	for _, role := range []string{appRole, creatorRole + " CREATEROLE"} {
+		if _, err = conn.Exec(ctx, fmt.Sprintf("CREATE ROLE %s LOGIN CREATEDB PASSWORD '%s'", role, appPassword)); err != nil {
+			return err
+		}
+	}
+	_, err = conn.Exec(ctx, fmt.Sprintf("GRANT pg_signal_backend TO %s, %s", appRole, creatorRole))
 	return err
 }
 
@@ -110,8 +127,8 @@ func (w *world) newDatabase(t *testing.T, dbname, sql string) (name string) {
 
 func (w *world) createDatabase(t *testing.T, dbname, sql string) {
 	t.Helper()
-	w.exec(t, "postgres", "CREATE DATABASE "+dbname+" OWNER "+appRole+" TEMPLATE template0")
-	conn := w.connect(t, dbname, appRole, appPassword)
+	w.exec(t, "postgres", "CREATE DATABASE "+dbname+" OWNER "+ownerOf(dbname)+" TEMPLATE template0")
+	conn := w.connect(t, dbname, ownerOf(dbname), appPassword)
 	if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
 		t.Fatalf("fill %s: %v", dbname, err)
 	}
@@ -121,8 +138,21 @@ func (w *world) createDatabase(t *testing.T, dbname, sql string) {
 func shortName(dbname string) string { return strings.ReplaceAll(dbname, "_", "-") }
 
 // databases are those that are registered from the start, beside the demo's. Each is made by the test that uses it.
-var databases = []string{scheduled, "chinook", "e2e_cron", "e2e_minute", "e2e_roles", "e2e_bad", "e2e_idempotent", "e2e_slow", "e2e_dead",
-	"e2e_records", cutDatabase, shortDatabase, "e2e_lost", "e2e_twice", "e2e_kill_dump", "e2e_kill_load", "e2e_kill_verify", "e2e_kill_switch"}
+var databases = append([]string{scheduled, "chinook", "e2e_cron", "e2e_minute", "e2e_roles", "e2e_bad", "e2e_idempotent", "e2e_slow", "e2e_dead",
+	"e2e_records", cutDatabase, shortDatabase, "e2e_lost", "e2e_twice"}, append(ofCreator, victimNames()...)...)
+
+// maxVictims is how many databases are registered for workers to be killed over.
+const maxVictims = 30
+
+// victimNames are the names of those databases.
+func victimNames() (names []string) {
+	for i := range maxVictims {
+		names = append(names, victimName(i))
+	}
+	return names
+}
+
+func victimName(i int) string { return fmt.Sprintf("e2e_kill_%d", i) }
 
 // registrations are all that is registered from the start.
 func (w *world) registrations() []stack.Database {
@@ -132,7 +162,7 @@ func (w *world) registrations() []stack.Database {
 		if h := w.holdups[dbname]; h != nil {
 			port = h.port
 		}
-		list = append(list, stack.Database{Name: shortName(dbname), Secret: secret(port, appPassword, dbname)})
+		list = append(list, stack.Database{Name: shortName(dbname), Secret: secretOf(ownerOf(dbname), port, appPassword, dbname)})
 	}
 	for _, u := range w.unreachable() {
 		list = append(list, stack.Database{Name: u.name, Secret: u.secret})
@@ -141,8 +171,12 @@ func (w *world) registrations() []stack.Database {
 }
 
 func secret(port int, password, dbname string) string {
+	return secretOf(appRole, port, password, dbname)
+}
+
+func secretOf(role string, port int, password, dbname string) string {
 	return fmt.Sprintf(`{"engine":"postgres","host":"127.0.0.1","port":%d,"username":%q,"password":%q,"dbname":%q,"sslmode":"disable"}`,
-		port, appRole, password, dbname)
+		port, role, password, dbname)
 }
 
 // small is a database that takes no time.

@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// taken is the bound within which a killed worker's job must be taken up again.
-const taken = 2 * time.Minute
+// patientTakeover is the bound within which a killed worker's job must be taken up again.
+const patientTakeover = 2 * time.Minute
 
 // victim is a database of which a restore has something of each kind to do.
 const victim = `CREATE TABLE class (class_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE);
@@ -30,62 +30,128 @@ INSERT INTO pupil (class_id, name) SELECT 1 + n % 20, 'pupil ' || n FROM generat
 CREATE VIEW crowded AS SELECT name FROM class WHERE (SELECT count(*) FROM pupil WHERE pupil.class_id = class.class_id) > 50;
 CREATE FUNCTION pupils() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM pupil';`
 
-// A worker that is killed leaves a job that somebody else ends, and nothing else.
-func TestKill_TheJobIsTakenUpAgainAndNothingIsLeft(t *testing.T) {
-	t.Parallel()
-	w := use(t)
-	for _, tt := range []struct {
-		name, dbname string
-		restore      bool
-		// at is where a session of the job stands when its worker is killed.
-		at stop
-	}{
-		{"while a backup reads", "e2e_kill_dump", false, stop{sql: regexp.MustCompile(`^COPY `), at: flowing}},
-		{"while a restore loads", "e2e_kill_load", true, stop{database: staged, sql: regexp.MustCompile(`^COPY `), at: flowing}},
-		{"while a restore verifies", "e2e_kill_verify", true, stop{database: staged, sql: regexp.MustCompile(`SELECT count\(\*\)`), at: answered}},
-		{"while a restore switches", "e2e_kill_switch", true, stop{sql: betweenRenames, at: inside}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			db := w.newDatabase(t, tt.dbname, victim)
-			path := "/api/databases/" + db + "/backups"
-			var body any
-			want := "created"
-			if tt.restore {
-				good := w.backup(t, db).wantState(t, "created")
-				path, want = "/api/databases/"+db+"/restores", "restored"
-				body = map[string]any{"source": map[string]string{"backup": good.ID}, "dryRun": false, "confirm": db}
-			}
-			before := w.snapshot(t, tt.dbname)
-			kill := w.killer(t, tt.dbname, tt.at)
-			j := into[job](w.do(t, request{method: "POST", path: path, role: superAdmin, body: body}).want(202))
-			died := kill()
-			j = w.awaitTakeover(t, path+"/"+j.ID).wantState(t, want)
-			if j.Attempt != 2 {
-				t.Errorf("ended by attempt %d", j.Attempt)
-			}
-			if since := j.StartedAt.Sub(died); realTimes && since > taken {
-				t.Errorf("taken up again after %s, promised within %s", since, taken)
-			}
-			t.Logf("taken up again after %s, %s after %s", j.StartedAt.Sub(died).Round(time.Millisecond), j.State, time.Since(died).Round(time.Millisecond))
-			w.nothingLeft(t, db, j)
-			if diff := before.diff(w.snapshot(t, tt.dbname)); diff != "" {
-				t.Errorf("the database differs (-before +after):\n%s", diff)
-			}
-		})
-	}
+// killing is a job whose worker is killed, where that happens, and what has to come of it.
+type killing struct {
+	job, where string
+	at         stop
+	want       string // the state of the record in the end
+	live       liveness
+	held       string // what the restore keeps on the server: copy, replaced or ""
 }
 
-// staged matches the names of copies, and betweenRenames the place in the exchange where the copy does not bear live's name yet.
+// liveness is what live has to be after a job.
+type liveness string
+
+const (
+	asItWas  liveness = "as it was"
+	asBackup liveness = "as backed up"
+)
+
+// SQL of the stages, as far as it is needed to stop in them.
 var (
+	createCopy     = regexp.MustCompile(`^CREATE DATABASE `)
+	rowsOfCopy     = regexp.MustCompile(`^COPY `)
+	countRows      = regexp.MustCompile(`SELECT count\(\*\)`)
+	closeCopy      = regexp.MustCompile(`^ALTER DATABASE "?br_[^;]* ALLOW_CONNECTIONS false`)
+	openCopy       = regexp.MustCompile(`^ALTER DATABASE "?br_[^;]* ALLOW_CONNECTIONS true`)
+	endTransaction = regexp.MustCompile(`(?i)^commit`)
+	exchange       = regexp.MustCompile(`RENAME TO [^;]*; ALTER DATABASE [^;]* RENAME TO`)
+	dropKept       = regexp.MustCompile(`^DROP DATABASE [^;]*_kept`)
+)
+
+// killings are every border between two stages, and the inside of those that change something.
+var killings = []killing{
+	{"backup", "while it reads", stop{sql: rowsOfCopy, at: flowing}, "created", asItWas, ""},
+	{"restore", "before its copy is made", stop{sql: createCopy, at: before}, "restored", asBackup, "replaced"},
+	{"restore", "when its copy is made", stop{sql: createCopy, at: answered}, "restored", asBackup, "replaced"},
+	{"restore", "while it loads", stop{database: staged, sql: rowsOfCopy, at: flowing}, "restored", asBackup, "replaced"},
+	{"restore", "while it verifies", stop{database: staged, sql: countRows, at: answered}, "restored", asBackup, "replaced"},
+	{"restore", "while it compares", stop{database: killed, sql: countRows, at: answered}, "restored", asBackup, "replaced"},
+	{"restore", "when the copy is handed over", stop{database: staged, sql: endTransaction, at: answered, tag: "COMMIT"}, "restored", asBackup, "replaced"},
+	{"restore", "before the switch", stop{sql: exchange, at: before}, "restored", asBackup, "replaced"},
+	{"restore", "inside the switch", stop{sql: betweenRenames, at: inside}, "restored", asBackup, "replaced"},
+	{"restore", "after the switch, untold", stop{sql: exchange, at: answered, tag: "COMMIT"}, "restored", asBackup, "replaced"},
+	{"rehearsal", "while it loads", stop{database: staged, sql: rowsOfCopy, at: flowing}, "rehearsed", asItWas, "copy"},
+	{"rehearsal", "when its copy is parked", stop{sql: closeCopy, at: answered}, "rehearsed", asItWas, "copy"},
+	{"upload", "while it is inspected", stop{}, "accepted", asItWas, ""},
+	{"apply", "when the copy is opened", stop{sql: openCopy, at: answered}, "restored", asBackup, "replaced"},
+	{"apply", "when the copy is handed over", stop{database: staged, sql: endTransaction, at: answered, tag: "COMMIT"}, "restored", asBackup, "replaced"},
+	{"apply", "inside the switch", stop{sql: betweenRenames, at: inside}, "restored", asBackup, "replaced"},
+	{"apply", "after the switch, untold", stop{sql: exchange, at: answered, tag: "COMMIT"}, "restored", asBackup, "replaced"},
+	{"undo", "before the switch", stop{sql: exchange, at: before}, "undone", asItWas, "replaced"},
+	{"undo", "inside the switch", stop{sql: betweenRenames, at: inside}, "undone", asItWas, "replaced"},
+	{"undo", "after the switch, untold", stop{sql: exchange, at: answered, tag: "COMMIT"}, "undone", asItWas, "replaced"},
+	{"drop", "before the kept one goes", stop{sql: dropKept, at: before}, "restored", asBackup, ""},
+	{"drop", "when the kept one is gone", stop{sql: dropKept, at: answered}, "restored", asBackup, ""},
+	{"cancelled", "while it loads", stop{database: staged, sql: rowsOfCopy, at: flowing}, "cancelled", asItWas, ""},
+}
+
+// killed matches the names of the databases over which workers are killed, staged those of copies, and betweenRenames the place
+// in the exchange where neither database bears live's name.
+var (
+	killed         = regexp.MustCompile(`^e2e_kill_`)
 	staged         = regexp.MustCompile(`^br_`)
 	betweenRenames = regexp.MustCompile(`RENAME TO [^;]*; ()ALTER DATABASE [^;]* RENAME TO`)
 )
 
+// A worker that is killed leaves a job that somebody else ends, and nothing else. make faults prints the table.
+func TestKill_TheJobIsTakenUpAgainAndNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	w := use(t)
+	rows := make([]string, len(killings))
+	t.Run("at", func(t *testing.T) {
+		for i, k := range killings {
+			rows[i] = fmt.Sprintf("%-10s %-30s FAILED", k.job, k.where)
+			t.Run(k.job+" "+k.where, func(t *testing.T) {
+				t.Parallel()
+				rows[i] = w.kill(t, k, victimName(i))
+			})
+		}
+	})
+	t.Logf("where workers were killed, and what came of it:\n%-10s %-30s %-10s %-13s %-9s %-8s %s\n%s",
+		"job", "killed", "record", "live", "held", "left", "taken up after", strings.Join(rows, "\n"))
+}
+
+// kill runs one killing and returns its row of the table.
+func (w *world) kill(t *testing.T, k killing, dbname string) string {
+	v := w.newVictim(t, k, dbname)
+	path, died := v.run(t)
+	j := w.awaitTakeover(t, path)
+	if k.job == "cancelled" || k.job == "upload" || j.FollowUp == nil {
+		j.wantState(t, k.want)
+	} else if j.wantState(t, k.want); j.FollowUp.State != "done" {
+		t.Errorf("the follow-up is %s: %+v", j.FollowUp.State, j.FollowUp)
+	}
+	taken := v.takenUp(t, j)
+	if since := taken.Sub(died); realTimes && since > patientTakeover {
+		t.Errorf("taken up again after %s, promised within %s", since, patientTakeover)
+	}
+	w.nothingLeft(t, v.db, j)
+	want := v.changed
+	if k.live == asBackup {
+		want = v.original
+	}
+	if diff := want.diff(w.snapshot(t, dbname)); diff != "" {
+		t.Errorf("live is not %s (-want +got):\n%s", k.live, diff)
+	}
+	held := "nothing"
+	if k.held != "" {
+		held = k.held
+	}
+	if (j.Held != nil) != (k.held != "") {
+		t.Errorf("it holds %+v, want %s", j.Held, held)
+	}
+	result := fmt.Sprintf("%-10s %-30s %-10s %-13s %-9s %-8s %s", k.job, k.where, j.State, k.live, held, "nothing", taken.Sub(died).Round(time.Second))
+	if t.Failed() {
+		result += " FAILED"
+	}
+	return result
+}
+
 // awaitTakeover waits for the end of a job whose worker was killed.
 func (w *world) awaitTakeover(t *testing.T, path string) job {
 	t.Helper()
-	for deadline := time.Now().Add(taken + patience); ; time.Sleep(500 * time.Millisecond) {
+	for deadline := time.Now().Add(patientTakeover + patience); ; time.Sleep(500 * time.Millisecond) {
 		if !realTimes {
 			if err := w.stack.Host().InvokeAsync(w.stack.FunctionName("JanitorFunction"), []byte("{}")); err != nil {
 				t.Fatal(err)
@@ -101,23 +167,46 @@ func (w *world) awaitTakeover(t *testing.T, path string) job {
 	}
 }
 
-// nothingLeft looks for what a killed worker may leave: sessions, staged databases, logins, markers, half objects.
+// nothingLeft looks for what a killed worker may leave: sessions, databases, logins, markers, half objects. What the record says is
+// held is meant to be there, and nothing else.
 func (w *world) nothingLeft(t *testing.T, db string, j job) {
 	t.Helper()
-	for what, sql := range map[string]string{
-		"sessions":         `SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'backup-restore ` + j.ID + `%'`,
-		"staged databases": `SELECT count(*) FROM pg_database WHERE datname LIKE 'br\_` + j.ID + `%' AND datname NOT LIKE '%\_kept'`,
-		"logins":           `SELECT count(*) FROM pg_roles WHERE rolname LIKE 'br\_` + j.ID + `%'`,
-	} {
-		if n := ask[int](t, w, "postgres", sql); n != 0 {
-			t.Errorf("%d %s are left", n, what)
+	mine, held, parked := `'`+j.ID+`'`, "", 0
+	if j.FollowUp != nil {
+		mine += `, '` + j.FollowUp.ID + `'`
+	}
+	if j.Held != nil {
+		held = j.Held.Name
+		if j.State == "rehearsed" {
+			parked = 1 // the login of a parked copy, which can't log in
 		}
 	}
-	for _, prefix := range []string{"open/" + db + "/", "backups/" + db + "/" + j.ID + "/"} {
-		want := 0
-		if strings.HasPrefix(prefix, "backups/") && j.State == "created" {
-			want = 1
+	of := `~ ('^br_(' || array_to_string(ARRAY[` + mine + `], '|') || ')')`
+	for what, c := range map[string]struct {
+		sql  string
+		want int
+	}{
+		"sessions":                 {`SELECT count(*) FROM pg_stat_activity WHERE application_name ~ array_to_string(ARRAY[` + mine + `], '|')`, 0},
+		"databases":                {`SELECT count(*) FROM pg_database WHERE datname ` + of + ` AND datname <> '` + held + `'`, 0},
+		"databases held, and open": {`SELECT count(*) FROM pg_database WHERE datname = '` + held + `' AND datallowconn`, 0},
+		"logins":                   {`SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname ` + of, 0},
+		"roles":                    {`SELECT count(*) FROM pg_roles WHERE rolname ` + of, parked},
+	} {
+		if n := ask[int](t, w, "postgres", c.sql); n != c.want {
+			t.Errorf("%d %s are left, want %d", n, what, c.want)
 		}
+	}
+	if held != "" && ask[int](t, w, "postgres", `SELECT count(*) FROM pg_database WHERE datname = '`+held+`'`) != 1 {
+		t.Errorf("%s is said to be held and is not there", held)
+	}
+	objects := map[string]int{"open/" + db + "/": 0, "held/" + db + "/": 0, "backups/" + db + "/" + j.ID + "/": 0}
+	if j.Held != nil {
+		objects["held/"+db+"/"] = 1
+	}
+	if j.State == "created" {
+		objects["backups/"+db+"/"+j.ID+"/"] = 1
+	}
+	for prefix, want := range objects {
 		if n := w.current(t, prefix); n != want {
 			t.Errorf("%d objects under %s, want %d", n, prefix, want)
 		}
@@ -139,8 +228,8 @@ func (w *world) current(t *testing.T, prefix string) int {
 }
 
 // killer makes the next session that the product has with a database stop somewhere. The function that it returns waits until one
-// has, kills the worker behind it, and returns when that was. The server is as it was left then.
-func (w *world) killer(t *testing.T, dbname string, at stop) func() time.Time {
+// has, does what it is given, kills the worker behind the session, and returns when that was. The server is as it was left then.
+func (w *world) killer(t *testing.T, dbname string, at stop) func(...func()) time.Time {
 	t.Helper()
 	var key int64
 	letServerGo := func() {}
@@ -150,12 +239,15 @@ func (w *world) killer(t *testing.T, dbname string, at stop) func() time.Time {
 		at.insert = fmt.Sprintf("SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(%d); SET LOCAL lock_timeout = '6s'; ", key)
 	}
 	reached := w.holdups[dbname].arm(at)
-	return func() time.Time {
+	return func(meanwhile ...func()) time.Time {
 		t.Helper()
 		select {
 		case session := <-reached:
 			if at.at == inside {
 				w.awaitLock(t, key)
+			}
+			for _, do := range meanwhile {
+				do()
 			}
 			w.killBehind(t, session.port)
 			died := time.Now()

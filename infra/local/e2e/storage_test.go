@@ -1,18 +1,23 @@
 package e2e
 
 import (
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/backup-restore/backup-restore/infra/local/awsapi"
 )
 
-// One test sets all faults, since there is one list of them.
+// s3Faults keeps tests that set faults of S3 apart: there is one list of them.
+var s3Faults sync.Mutex
+
 func TestBackup_WhenS3AnswersSlowDown(t *testing.T) {
 	t.Parallel()
 	w := use(t)
 	forAWhile, forGood, records := w.newDatabase(t, "e2e_slow", large), w.newDatabase(t, "e2e_dead", large), w.newDatabase(t, "e2e_records", small)
 	lost := w.newDatabase(t, "e2e_lost", small)
+	s3Faults.Lock()
+	defer s3Faults.Unlock()
 	bucket := w.stack.Bucket("Bucket")
 	faults := w.stack.AWS().S3Faults()
 	err := faults.Set(

@@ -54,8 +54,8 @@ func TestStory(t *testing.T) {
 	if diff := changed.diff(w.snapshot(t, db)); diff != "" {
 		t.Errorf("a dry run changed the live database (-before +after):\n%s", diff)
 	}
-	if left := w.staged(t, dry.ID); left != "" {
-		t.Errorf("a dry run left %s", left)
+	if left := w.staged(t, dry.ID); dry.Held == nil || left != dry.Held.Name {
+		t.Errorf("a dry run left %q, and says that it holds %+v", left, dry.Held)
 	}
 	if after := into[job](w.do(t, request{path: backups + "/" + b.ID, role: auditor}).want(200)); after.LastRehearsalAt.IsZero() {
 		t.Error("the backup does not say that it was rehearsed")
@@ -68,11 +68,11 @@ func TestStory(t *testing.T) {
 		t.Errorf("the restored database differs from the original (-original +restored):\n%s", diff)
 	}
 	checkStillWorks(t, w)
-	if n := ask[int](t, w, "postgres", "SELECT count(*) FROM pg_database WHERE datname = '"+real.Kept+"' AND NOT datallowconn"); n != 1 {
-		t.Errorf("the replaced database is not kept as %q", real.Kept)
+	if real.Held == nil || ask[int](t, w, "postgres", "SELECT count(*) FROM pg_database WHERE datname = '"+real.Held.Name+"' AND NOT datallowconn") != 1 {
+		t.Errorf("the replaced database is not kept: %+v", real.Held)
 	}
-	if left := w.staged(t, real.ID); left != "" {
-		t.Errorf("the restore left %s", left)
+	if left := w.staged(t, real.ID) + w.staged(t, dry.ID); left != "" {
+		t.Errorf("the restore left %s, or the copy of the rehearsal before it", left)
 	}
 
 	checkDelete(t, w, backups, b.ID)
@@ -338,7 +338,8 @@ var chinook string
 func TestRestore_OfChinookIsEqualToTheOriginal(t *testing.T) {
 	t.Parallel()
 	w := use(t)
-	db := w.newDatabase(t, "chinook", chinook)
+	_, script, _ := strings.Cut(chinook, "\n\\c chinook;\n") // what stands before is for psql
+	db := w.newDatabase(t, "chinook", script)
 	before := w.snapshot(t, db)
 	if n := ask[int](t, w, db, "SELECT count(*) FROM playlist_track"); n < 8000 {
 		t.Fatalf("chinook has %d rows of playlist_track", n)

@@ -37,8 +37,13 @@ const scheduled = "scheduled"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// The tests mostly wait for the functions: more of them than the machine has processors can do that at the same time.
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	// The tests mostly wait for the functions: more of them than the machine has processors can do that at the same time. With real
+	// times they wait for minutes, and all can do that together.
+	parallel := "8"
+	if realTimes {
+		parallel = "32"
+	}
+	if err := flag.Set("test.parallel", parallel); err != nil {
 		panic(err)
 	}
 	code := m.Run()
