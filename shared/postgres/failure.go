@@ -13,6 +13,7 @@ import (
 
 // The SQLSTATEs that are told apart: https://www.postgresql.org/docs/current/errcodes-appendix.html.
 const (
+	wrongObjectType     = "42809"
 	invalidPassword     = "28P01"
 	invalidLogin        = "28000"
 	missingDatabase     = "3D000"

@@ -121,6 +121,11 @@ func dropDatabase(ctx context.Context, admin *pgx.Conn, name string) error {
 		}
 		// It waits up to 5 s for sessions to go by itself.
 		_, err := admin.Exec(limited, "DROP DATABASE IF EXISTS "+ident(name))
+		if sqlState(err) == wrongObjectType { // its loader owned it, and may have made it a template
+			inUse = err
+			_, err = admin.Exec(limited, "ALTER DATABASE "+ident(name)+" IS_TEMPLATE false")
+			return false, err
+		}
 		// Dropping needs a checkpoint, and that fails for as long as any disk of the server is full.
 		if sqlState(err) == objectInUse || err != nil && strings.Contains(message(err), "checkpoint request failed") {
 			inUse = err
