@@ -164,7 +164,7 @@ func TestAttack_NoStatementHidesInAHandOver(t *testing.T) {
 	w := newWorld(t, with("CREATEROLE"))
 	w.small()
 	b := w.bystander()
-	evil, other := "COMMIT; ALTER DATABASE "+ident(w.name())+" CONNECTION LIMIT 0; BEGIN", ident(w.other)
+	evil, other := "COMMIT; ALTER DATABASE "+ident(w.name())+" CONNECTION LIMIT 0", ident(w.other)
 	for _, c := range []struct{ name, script string }{
 		{"a default's string", "CREATE TABLE t (a text);\nSET standard_conforming_strings = off;\n" + `ALTER TABLE t ALTER a SET DEFAULT '\'; ` + evil + `; SELECT '' -- ' OWNER TO ` + other + ";"},
 		{"a grant's string", "CREATE TABLE t (a text);\nSET standard_conforming_strings = off;\n" + `GRANT SELECT ON t TO PUBLIC '\'; ` + evil + `; SELECT '' -- ';`},
