@@ -293,6 +293,9 @@ func (l *loading) statement(ctx context.Context, item sqltext.Item) error {
 		if wait.path, err = l.searchPath(ctx); err != nil {
 			return err
 		}
+		if wait.in == "" && l.script != nil {
+			wait.in = l.script.first
+		}
 	}
 	switch {
 	case v.action == refresh && l.script != nil && len(l.file.protect) == 0:

@@ -13,7 +13,7 @@ import (
 	"github.com/backup-restore/backup-restore/shared/backup"
 )
 
-// A login needs nobody's leave to change its own password and its own settings, and before PostgreSQL 16 its own members. Code of an
+// A login needs nobody's leave to change its own password and its own settings, and before PostgreSQL 15 its own members. Code of an
 // uploaded file could so lock out the next restore, or let somebody into its copy.
 
 // loginState is what a login can change of itself, but for its password, which nobody can read.

@@ -114,14 +114,14 @@ func dropDatabase(ctx context.Context, admin *pgx.Conn, name string) error {
 	if _, _, ok := parseName(name); !ok {
 		return fmt.Errorf("refuse to drop the database %q: a restore has not made it", name)
 	}
-	// A template can't be dropped. Live may have been one, and code of a file can make one of its copy.
-	if err := noTemplate(ctx, admin, name); err != nil {
-		return serverFailure(ctx, err, "drop the database "+name)
-	}
 	began := time.Now()
 	var inUse error // why it has to be tried again
 	err := waitUntil(ctx, func() (bool, error) {
 		if _, err := admin.Exec(ctx, sessionsQuery, []string{name}); err != nil {
+			return false, err
+		}
+		// A template can't be dropped. Live may have been one, and code of a file can make one of its copy, for as long as it runs.
+		if err := noTemplate(ctx, admin, name); err != nil {
 			return false, err
 		}
 		// It waits up to 5 s for sessions to go by itself.
