@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/backup-restore/backup-restore/shared/files"
 )
 
 // The routes that anyone may call. All else takes a token.
@@ -181,39 +183,65 @@ func checkBucket(d document) (wrong []string) {
 	// As Object Lock's default it would keep locks and records from being replaced.
 	expect(b.property("ObjectLockConfiguration") == nil, "Object Lock as a default")
 
-	var stale, past, keys bool
+	return slices.Concat(wrong, checkLifecycle(b), checkBucketPolicy(d))
+}
+
+// checkLifecycle: what ends by itself, and that nothing else does.
+func checkLifecycle(b resource) (wrong []string) {
+	expect := func(ok bool, what string) {
+		if !ok {
+			wrong = append(wrong, "Bucket: "+what)
+		}
+	}
+	var stale, past, keys, uploads bool
 	for _, r := range list(b.property("LifecycleConfiguration", "Rules")) {
 		on, everywhere, prefix := text(r, "Status") == "Enabled", at(r, "Prefix") == nil, text(r, "Prefix")
 		stale = stale || on && everywhere && number(r, "AbortIncompleteMultipartUpload", "DaysAfterInitiation") > 0
 		past = past || on && everywhere && number(r, "NoncurrentVersionExpiration", "NoncurrentDays") > 0
 		keys = keys || on && prefix == "idempotency/" && number(r, "ExpirationInDays") == 2
-		if at(r, "ExpirationInDays") != nil && prefix != "idempotency/" || at(r, "ExpirationDate") != nil {
-			wrong = append(wrong, "Bucket: a rule expires what is not an idempotency key")
+		if prefix == "uploads/" {
+			kept, days := number(r, "NoncurrentVersionExpiration", "NoncurrentDays"), number(r, "ExpirationInDays")
+			uploads = uploads || on && days == 7
+			expect(kept == 0 || kept >= days, "an upload's file goes before the upload does, once another was sent to its link")
+		}
+		if at(r, "ExpirationInDays") != nil && prefix != "idempotency/" && prefix != "uploads/" || at(r, "ExpirationDate") != nil {
+			wrong = append(wrong, "Bucket: a rule expires what is neither an idempotency key nor an upload")
 		}
 	}
 	expect(stale, "stale uploads stay")
 	expect(past, "past versions stay for ever")
 	expect(keys, "idempotency keys do not end after 2 days")
-	return append(wrong, checkTLS(d)...)
+	expect(uploads, "uploads do not end after 7 days")
+	return wrong
 }
 
-func checkTLS(d document) []string {
+// checkBucketPolicy: it denies, and lets nobody in.
+func checkBucketPolicy(d document) (wrong []string) {
+	var tls, links bool
 	for _, p := range d.resources("AWS::S3::BucketPolicy") {
 		for _, s := range list(p.property("PolicyDocument", "Statement")) {
-			if text(s, "Effect") == "Allow" {
-				return []string{p.name + ": lets somebody in"}
+			if text(s, "Effect") != "Deny" {
+				wrong = append(wrong, p.name+": lets somebody in")
 			}
 			var on []string
 			for _, r := range list(s, "Resource") {
 				on = append(on, resourceText(r))
 			}
-			if p.reference("Bucket") == "Bucket" && text(s, "Principal") == "*" && text(s, "Action") == "s3:*" &&
-				slices.Equal(on, []string{bucketARN, bucketARN + "/*"}) && text(s, "Condition", "Bool", "aws:SecureTransport") == "false" {
-				return nil
+			if p.reference("Bucket") != "Bucket" || text(s, "Principal") != "*" || text(s, "Action") != "s3:*" {
+				continue
 			}
+			tls = tls || slices.Equal(on, []string{bucketARN, bucketARN + "/*"}) && text(s, "Condition", "Bool", "aws:SecureTransport") == "false"
+			links = links || slices.Equal(on, []string{bucketARN + "/backups/*", bucketARN + "/uploads/*"}) &&
+				int64(number(s, "Condition", "NumericGreaterThan", "s3:signatureAge")) == files.MaxLinkLifetime.Milliseconds()
 		}
 	}
-	return []string{"Bucket: takes requests without TLS"}
+	if !tls {
+		wrong = append(wrong, "Bucket: takes requests without TLS")
+	}
+	if !links {
+		wrong = append(wrong, "Bucket: takes links that are older than they may be made for")
+	}
+	return wrong
 }
 
 func checkSecret(d document) (wrong []string) {

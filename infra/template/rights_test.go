@@ -68,6 +68,7 @@ func matchesAny(patterns []string, s string) bool {
 const (
 	bucketARN   = "${Bucket.Arn}"
 	backupFile  = bucketARN + "/backups/school/01kax/school.sql.gz"
+	uploadFile  = bucketARN + "/uploads/school/01kax/file"
 	backupRec   = bucketARN + "/records/backups/school/~01kax.json"
 	restoreRec  = bucketARN + "/records/restores/school/~01kax.json"
 	openMarker  = bucketARN + "/open/school/01kax"
@@ -111,6 +112,13 @@ var grants = []struct {
 	{"s3:PutObject", activityRec, []string{"ApiRole", "JanitorRole", "ScheduleRole", "WorkerRole"}},
 	{"s3:PutObject", idempotency, []string{"ApiRole"}},
 	{"s3:PutObject", elsewhere, nil},
+	{"s3:PutObject", uploadFile, []string{"ApiRole"}}, // and whom it gives a link
+	{"s3:ListMultipartUploadParts", uploadFile, []string{"ApiRole"}},
+	{"s3:AbortMultipartUpload", uploadFile, nil},
+	{"s3:GetObject", uploadFile, []string{"ApiRole", "WorkerRole"}},
+	{"s3:GetObjectVersion", uploadFile, []string{"WorkerRole"}},
+	{"s3:DeleteObject", uploadFile, nil},
+	{"s3:DeleteObjectVersion", uploadFile, nil},
 	{"s3:GetObject", backupFile, []string{"WorkerRole"}},
 	{"s3:GetObjectVersion", backupFile, []string{"ApiRole", "WorkerRole"}},
 	{"s3:GetObject", backupRec, []string{"ApiRole", "JanitorRole", "ScheduleRole", "WorkerRole"}},
@@ -214,7 +222,7 @@ var unbounded = []string{
 	"ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
 }
 
-var objectsOfOnePrefix = regexp.MustCompile(`^\$\{Bucket\.Arn\}/(backups|records|records/backups|records/restores|open|held|locks|activity|idempotency)/\*$`)
+var objectsOfOnePrefix = regexp.MustCompile(`^\$\{Bucket\.Arn\}/(backups|uploads|records|records/backups|records/restores|open|held|locks|activity|idempotency)/\*$`)
 
 // checkStatements holds each statement to one thing: named actions, on named resources, of one prefix each.
 func checkStatements(d document) (wrong []string) {

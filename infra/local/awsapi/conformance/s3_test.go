@@ -255,7 +255,8 @@ func TestS3_OneWriterWinsARace(t *testing.T) {
 			var all sync.WaitGroup
 			for i := range 12 {
 				all.Go(func() {
-					in := &s3.PutObjectInput{Bucket: &bucket, Key: &tt.key, Body: strings.NewReader(fmt.Sprint(i)), IfMatch: tt.etag}
+					// Not the content that was there: it would have the same ETag, and a second writer could win by rights.
+					in := &s3.PutObjectInput{Bucket: &bucket, Key: &tt.key, Body: strings.NewReader(fmt.Sprint("writer ", i)), IfMatch: tt.etag}
 					if tt.etag == nil {
 						in.IfNoneMatch = aws.String("*")
 					}

@@ -56,7 +56,6 @@ func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = body
 	f.proxy.ServeHTTP(w, r)
 	if !body.ended.Load() {
-		_ = http.NewResponseController(w).Flush() // there is an answer for whoever looks for it already
 		body.drain()
 	}
 }
@@ -110,7 +109,44 @@ func newFront(transport http.RoundTripper) http.Handler {
 		FlushInterval: -1,
 		BufferPool:    &buffers{},
 		ErrorHandler:  badGateway,
+		ModifyResponse: func(res *http.Response) error {
+			showRefusal(transport, res)
+			return nil
+		},
 	}}
+}
+
+// showRefusal lets pages of other origins read a refusal, as S3 does by the bucket's CORS rules. The gateway applies the rules only to
+// requests whose signature was right, so a page could not tell a link that has ended from a machine that is not there. What the rules
+// say is asked of the gateway as a browser would.
+func showRefusal(transport http.RoundTripper, res *http.Response) {
+	r := res.Request
+	origin := r.Header.Get("Origin")
+	if res.StatusCode < http.StatusBadRequest || origin == "" || res.Header.Get("Access-Control-Allow-Origin") != "" {
+		return
+	}
+	asked := *r.URL
+	asked.RawQuery = ""
+	ask, err := http.NewRequestWithContext(r.Context(), http.MethodOptions, asked.String(), nil)
+	if err != nil {
+		return
+	}
+	ask.Host = r.Host
+	ask.Header.Set("Origin", origin)
+	ask.Header.Set("Access-Control-Request-Method", r.Method)
+	said, err := transport.RoundTrip(ask)
+	if err != nil {
+		return
+	}
+	_ = said.Body.Close()
+	if said.StatusCode != http.StatusOK {
+		return
+	}
+	for _, name := range []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers", "Vary"} {
+		if v := said.Header.Values(name); len(v) > 0 {
+			res.Header[name] = v
+		}
+	}
 }
 
 // streamForm makes the gateway stream a form that sends a file. Its HTTP server reads a body of that type whole and parses it before any
