@@ -84,7 +84,7 @@ func TestReport_ThatDoesNotFitSaysWhatIsLeftOut(t *testing.T) {
 			p.Objects = append(p.Objects, backup.ObjectChange{Kind: "view", Name: fmt.Sprint(long, i), Change: backup.Altered, Live: strings.Repeat("\n", 3000), After: strings.Repeat("\x01", 3000)})
 		},
 		"skipped": func(p *backup.Report, i int) {
-			p.Skipped = append(p.Skipped, backup.Skipped{Line: int64(i), Text: strings.Repeat(long, 50), Why: long})
+			p.Skipped = append(p.Skipped, backup.Skipped{Line: int64(i), Text: strings.Repeat(`"`, 3000), Why: long})
 		},
 		"byHand":   func(p *backup.Report, _ int) { p.ByHand = append(p.ByHand, strings.Repeat(long, 100)) },
 		"warnings": func(p *backup.Report, _ int) { p.Warnings = append(p.Warnings, strings.Repeat(long, 100)) },
