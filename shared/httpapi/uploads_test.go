@@ -85,7 +85,7 @@ func TestUpload_FromAnnouncedToAccepted(t *testing.T) {
 		t.Errorf("announced: %s", a.body)
 	}
 	complete := call{method: "POST", path: schoolUploads + "/" + u.ID + "/complete", role: access.Staff}
-	w.do(complete).want(409, "upload_never_arrived").lacks("secret-bucket")
+	w.do(complete).want(409, "upload_incomplete").lacks("secret-bucket")
 	w.box.put(stored.Key, 4095)
 	w.do(complete).want(409, "upload_incomplete").has("4095 bytes")
 	w.box.put(stored.Key, 4096)
