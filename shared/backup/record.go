@@ -315,8 +315,9 @@ type Report struct {
 	Statements int64            `json:"statements"` // run in the staged copy
 	Rows       int64            `json:"rows"`       // in the staged copy
 	Stages     map[Stage]Timing `json:"stages"`
-	// Objects are the schema objects that the copy has more, less or otherwise than live.
-	Objects []ObjectChange `json:"objects,omitempty"`
+	// Objects are the schema objects that the copy has more, less or otherwise than live: the first 1,000 of ObjectCount.
+	Objects     []ObjectChange `json:"objects,omitempty"`
+	ObjectCount int64          `json:"objectCount,omitempty"`
 	// LiveBytes and CopyBytes are what the two databases take on the server's disk; 0 where it could not be asked.
 	LiveBytes int64 `json:"liveBytes,omitempty"`
 	CopyBytes int64 `json:"copyBytes,omitempty"`
