@@ -40,7 +40,7 @@ func (d desk) Receive(ctx context.Context, u backup.Upload) (backup.Upload, erro
 	}
 	size, ok := d.w.box.arrived(u.Key)
 	if !ok {
-		return u, &backup.Error{Code: backup.CodeNeverArrived, Text: "The file of this upload has not arrived.", Hint: "Send it.", Cause: fmt.Errorf("HEAD s3://secret-bucket/%s: 404", u.Key)}
+		return u, &backup.Error{Code: "upload_incomplete", Text: "The file of this upload has not arrived.", Hint: "Send it.", Cause: fmt.Errorf("HEAD s3://secret-bucket/%s: 404", u.Key)}
 	}
 	if size != u.Size {
 		return u, &backup.Error{Code: "upload_incomplete", Text: fmt.Sprintf("%d bytes have arrived, %d were announced.", size, u.Size), Hint: "Send it again."}

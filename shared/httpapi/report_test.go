@@ -27,7 +27,7 @@ func TestReport_TellsWhatWouldChange(t *testing.T) {
 		Tables: []backup.TableChange{{Schema: "public", Table: "attendance", Live: 512, After: 100, Column: "created_at", NewestLive: "2026-11-22 08:00:00+00",
 			NewestAfter: "2026-11-21 20:00:00+00", NewerInLive: 412}},
 		Objects: []backup.ObjectChange{{Kind: "index", Name: "public.a_idx", Change: backup.Added}, {Kind: "view", Name: "public.v", Change: backup.Altered, Live: strings.Repeat("l", 900), After: "SELECT 2"}},
-		ByHand:  []string{strings.Repeat("s", 900)}, Warnings: []string{"It needs 20 GB."}, Loader: backup.LoaderPrepared, LiveBytes: 60, CopyBytes: 63,
+		ByHand:  []string{strings.Repeat("s", 900)}, Warnings: []string{"It needs 20 GB."}, Loader: backup.LoaderPrepared, ObjectCount: 3, LiveBytes: 60, CopyBytes: 63,
 		Seconds: 12.5, RealSeconds: 14, ApplySeconds: 2, Unproven: true, FileDatabase: "school_production",
 	}
 	r := w.restore(true, rehearsedWith(report))
@@ -35,10 +35,10 @@ func TestReport_TellsWhatWouldChange(t *testing.T) {
 	p := d.Report
 	if p == nil || p.Tables[0] != (httpapi.TableChange(report.Tables[0])) || len(p.Objects) != 2 || p.Objects[0] != (httpapi.ObjectChange{Kind: "index", Name: "public.a_idx", Change: backup.Added}) ||
 		len(p.Objects[1].Live) > 520 || p.ByHand[0] != report.ByHand[0] || p.Warnings[0] != report.Warnings[0] || p.LiveBytes != 60 || p.CopyBytes != 63 || p.Seconds != 12.5 ||
-		p.RealSeconds != 14 || p.ApplySeconds != 2 || !p.Unproven || p.FileDatabase != "school_production" || p.LeftOut != nil {
+		p.RealSeconds != 14 || p.ApplySeconds != 2 || !p.Unproven || p.FileDatabase != "school_production" || p.LeftOut == nil || *p.LeftOut != (httpapi.LeftOut{Objects: 1}) {
 		t.Errorf("%+v", p)
 	}
-	if *d.Summary != (httpapi.Summary{Tables: 1, Changed: 1, Objects: 2, ByHand: 1, Warnings: 1}) {
+	if *d.Summary != (httpapi.Summary{Tables: 1, Changed: 1, Objects: 3, ByHand: 1, Warnings: 1}) {
 		t.Errorf("%+v", d.Summary)
 	}
 }
@@ -84,7 +84,7 @@ func TestReport_ThatDoesNotFitSaysWhatIsLeftOut(t *testing.T) {
 			p.Objects = append(p.Objects, backup.ObjectChange{Kind: "view", Name: fmt.Sprint(long, i), Change: backup.Altered, Live: strings.Repeat("\n", 3000), After: strings.Repeat("\x01", 3000)})
 		},
 		"skipped": func(p *backup.Report, i int) {
-			p.Skipped = append(p.Skipped, backup.Skipped{Line: int64(i), Text: strings.Repeat(long, 50), Why: long})
+			p.Skipped = append(p.Skipped, backup.Skipped{Line: int64(i), Text: strings.Repeat(`"`, 3000), Why: long})
 		},
 		"byHand":   func(p *backup.Report, _ int) { p.ByHand = append(p.ByHand, strings.Repeat(long, 100)) },
 		"warnings": func(p *backup.Report, _ int) { p.Warnings = append(p.Warnings, strings.Repeat(long, 100)) },

@@ -79,10 +79,10 @@ type Report struct {
 	CopyBytes    int64            `json:"copyBytes,omitempty" doc:"What the copy takes of the server's disk. Absent where that could not be asked."`
 	Unproven     bool             `json:"unproven,omitempty" doc:"Whether nothing proves the file to be complete."`
 	FileDatabase string           `json:"fileDatabase,omitempty" doc:"The name under which the file thought its database lived. Absent where it names none." example:"school_production"`
-	LeftOut      *LeftOut         `json:"leftOut,omitempty" doc:"How much of the lists this answer leaves out, as it would be too large. Absent where they are complete."`
+	LeftOut      *LeftOut         `json:"leftOut,omitempty" doc:"How much of the lists is left out here, as the answer or the record would be too large. Absent where they are complete."`
 }
 
-// LeftOut is how many items the lists of an answer leave out. The first ones are there.
+// LeftOut is how many items the lists of a report leave out. The first ones are there.
 type LeftOut struct {
 	Tables   int `json:"tables" doc:"Of tables."`
 	Objects  int `json:"objects" doc:"Of objects."`
@@ -137,7 +137,7 @@ func restoreView(r backup.Restore, withLog bool) Restore {
 		v.FollowUp = &FollowUp{Job: jobView(f.Job, withLog), Kind: f.Kind, State: f.State}
 	}
 	if p := r.Report; p != nil {
-		v.Summary = &Summary{Tables: len(p.Tables), Objects: len(p.Objects), Rows: p.Rows, Statements: p.Statements, Skipped: len(p.Skipped),
+		v.Summary = &Summary{Tables: len(p.Tables), Objects: objectCount(*p), Rows: p.Rows, Statements: p.Statements, Skipped: len(p.Skipped),
 			ByHand: len(p.ByHand), Warnings: len(p.Warnings)}
 		for _, t := range p.Tables {
 			if t.Changed() {
@@ -147,6 +147,9 @@ func restoreView(r backup.Restore, withLog bool) Restore {
 	}
 	return v
 }
+
+// objectCount is how many schema objects differ, of which a record holds the first only.
+func objectCount(p backup.Report) int { return max(int(p.ObjectCount), len(p.Objects)) }
 
 func restoreDetail(r backup.Restore) RestoreDetail {
 	v := RestoreDetail{Restore: restoreView(r, true)}
@@ -172,7 +175,7 @@ func reportView(p backup.Report, left room, most int, cut func(string) string) *
 			NewestAfter: t.NewestAfter, NewerInLive: t.NewerInLive}
 	})
 	v.Skipped = fill(&left, p.Skipped, most/10, func(s backup.Skipped) Skipped { return Skipped{Line: s.Line, Text: cut(s.Text), Why: s.Why} })
-	out := LeftOut{Tables: len(p.Tables) - len(v.Tables), Objects: len(p.Objects) - len(v.Objects), Skipped: len(p.Skipped) - len(v.Skipped),
+	out := LeftOut{Tables: len(p.Tables) - len(v.Tables), Objects: objectCount(p) - len(v.Objects), Skipped: len(p.Skipped) - len(v.Skipped),
 		ByHand: len(p.ByHand) - len(v.ByHand), Warnings: len(p.Warnings) - len(v.Warnings)}
 	if out != (LeftOut{}) {
 		v.LeftOut = &out

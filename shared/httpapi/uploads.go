@@ -104,7 +104,7 @@ func (a *API) registerUploads() {
 	}, a.renewLinks)
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: uploadPath + "/complete", Permission: access.RestoresRehearse}, id: "complete-upload", tag: "Uploads",
-		summary: "Complete an upload: its file was sent", status: http.StatusAccepted, refusals: refusals{404: notThere, 409: {string(backup.CodeNeverArrived), "upload_incomplete", "upload_gone"}},
+		summary: "Complete an upload: its file was sent", status: http.StatusAccepted, refusals: refusals{404: notThere, 409: {"upload_incomplete", "upload_gone"}},
 		text: "Has the file inspected, and answers with the record. Poll it until it is accepted or rejected. A call that was cut off can be repeated.",
 	}, a.completeUpload)
 }
