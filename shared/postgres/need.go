@@ -38,8 +38,8 @@ func (s *staged) warn(format string, args ...any) {
 	s.warnings = append(s.warnings, fmt.Sprintf(format, args...))
 }
 
-// A switch has three sessions of the secret's role: two in the maintenance database and one in the copy. Live is read by another
-// before that.
+// A switch has up to four sessions of the secret's role at a time: three in the maintenance database, and one in the database that
+// was switched in. The loader has one, and for a moment another where one is taken up again.
 const (
 	sessionsOfSecret = 4
 	sessionsOfLoader = 2

@@ -147,7 +147,7 @@ func TestEngine_StageSaysThatAServerHasNoSessionsLeftOrIsAReplica(t *testing.T) 
 	if err := w.super.QueryRow(t.Context(), "SHOW data_directory").Scan(&data); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(data, "standby.signal"), nil, 0o644); err != nil { //nolint:gosec // the server's user reads it
+	if err := os.WriteFile(filepath.Join(data, "standby.signal"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	restart := func() {
