@@ -79,6 +79,15 @@ func (c *client) fail(err error) {
 	c.errs = append(c.errs, err)
 }
 
+func (c *client) lastError() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.errs) == 0 {
+		return nil
+	}
+	return c.errs[len(c.errs)-1]
+}
+
 // confirmed are the answers since a moment.
 func (c *client) confirmed(since time.Time) (n int) {
 	c.mu.Lock()
@@ -113,7 +122,7 @@ func (w *world) allServed(clients []*client, since time.Time) {
 		for c.confirmed(since) == 0 {
 			select {
 			case <-ctx.Done():
-				w.t.Fatalf("client %d works no more: %v", c.id, c.errs)
+				w.t.Fatalf("client %d works no more: %v", c.id, c.lastError())
 			case <-every.C:
 			}
 		}
