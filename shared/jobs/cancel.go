@@ -8,8 +8,8 @@ import (
 	"github.com/backup-restore/backup-restore/shared/backup"
 )
 
-// cancelEvery is how often the record of a running job is read for a wish to stop it.
-const cancelEvery = 2 * time.Second
+// cancelEvery is how often the record of a running job is read for a wish to stop it. Tests look more often.
+var cancelEvery = 2 * time.Second
 
 // errCancelled is the cause when a job was stopped because somebody wants it to be.
 var errCancelled = errors.New("somebody wants the job to be stopped")

@@ -10,17 +10,30 @@ import (
 
 // life is that of a process, which ends after so many steps that the rest of the world could notice: before a step, or between the step
 // and its answer. From then on nothing that it does has any effect. The zero value does not end.
-type life struct{ left *atomic.Int64 }
+type life struct {
+	left *atomic.Int64
+	die  context.CancelFunc // of all that the process does
+}
 
-func lives(steps int64) life {
-	l := life{left: new(atomic.Int64)}
+// lives is a life of so many steps, and the context in which its process runs.
+func lives(ctx context.Context, steps int64) (context.Context, life) {
+	ctx, die := context.WithCancel(ctx)
+	l := life{new(atomic.Int64), die}
 	l.left.Store(steps)
-	return l
+	return ctx, l
 }
 
 var errDead = errors.New("the process is dead")
 
-func (l life) over() bool { return l.left != nil && l.left.Load() <= 0 }
+func (l life) over() bool { return l.left != nil && l.left.Load() < 0 }
+
+func (l life) ends() bool {
+	if l.left.Add(-1) >= 0 {
+		return false
+	}
+	l.die()
+	return true
+}
 
 // step takes one step of a life, and another one before its answer comes.
 func step[T any](l life, do func() (T, error)) (T, error) {
@@ -28,11 +41,11 @@ func step[T any](l life, do func() (T, error)) (T, error) {
 	if l.left == nil {
 		return do()
 	}
-	if l.left.Add(-1) < 0 {
+	if l.ends() {
 		return none, errDead
 	}
 	v, err := do()
-	if l.left.Add(-1) < 0 {
+	if l.ends() {
 		return none, errDead
 	}
 	return v, err

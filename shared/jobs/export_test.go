@@ -1,0 +1,5 @@
+package jobs
+
+import "time"
+
+func init() { cancelEvery = 100 * time.Millisecond }
