@@ -136,8 +136,7 @@ func guessByTokens(text, trimmed []byte) string {
 			break
 		}
 	}
-	line, _, _ := bytes.Cut(trimmed, newline)
-	separated := bytes.Count(line, []byte{','}) > 0 || bytes.Count(line, []byte{';'}) > 1 || bytes.Count(line, []byte{'\t'}) > 0
+	separated := columns(trimmed)
 	switch {
 	case n == 0, first.IsPunct('('), first.IsPunct('\\'), first.Offset+len(first.Text) == len(text):
 		return ""
@@ -153,4 +152,17 @@ func guessByTokens(text, trimmed []byte) string {
 		return "is a table in CSV"
 	}
 	return "begins as no SQL statement does: it is something else"
+}
+
+// columns reports whether the first two lines of a text are as many columns each.
+func columns(text []byte) bool {
+	first, rest, _ := bytes.Cut(text, newline)
+	second, _, _ := bytes.Cut(rest, newline)
+	for _, sep := range []string{",", ";", "\t"} {
+		n := bytes.Count(first, []byte(sep))
+		if n > 0 && (len(second) == 0 && n > 1 || n == bytes.Count(second, []byte(sep))) {
+			return true
+		}
+	}
+	return false
 }

@@ -70,7 +70,7 @@ type textReader struct {
 }
 
 const (
-	readSize  = 256 << 10
+	readSize  = 64 << 10
 	peekSize  = 64 << 10
 	ratioFrom = 64 << 20
 )

@@ -114,7 +114,7 @@ func (in *inspector) broken(err error) error {
 	default:
 		return fmt.Errorf("inspect the file: %w", err)
 	}
-	if rejected.Code != backup.CodeNotSQL {
+	if rejected.Code != backup.CodeNotSQL && !(rejected.Code == backup.CodeDangerous && in.found.HazardCount == 1) {
 		if danger := in.dangerous(); danger != nil {
 			return danger
 		}

@@ -34,6 +34,9 @@ func (j *Judge) aboutDatabase(item Item, verb string, p phrase) (Ruling, bool) {
 		if !ok || !p.has(len(p)-3, "datname") {
 			name = ""
 		}
+		if name != "" {
+			j.own(name)
+		}
 		return j.property(item, name), true
 	}
 	return Ruling{}, false

@@ -52,6 +52,8 @@ func (j *Judge) meta(item Item) Ruling {
 		return refuse(codePsql, "a command of psql in the middle of a statement changes what the server is sent")
 	case name == "restrict", name == "unrestrict":
 		return Ruling{Ignore: "it protects psql, which is not used here"}
+	case name == "encoding" && !j.begun && beforeConnect(item.Text):
+		return Ruling{Ignore: "pg_dump writes it before it connects, and sets the encoding after it"}
 	case name == "connect", name == "c":
 		return j.connect(item)
 	case name == "set", name == "unset":
@@ -68,6 +70,13 @@ func (j *Judge) meta(item Item) Ruling {
 // isDescribe reports whether a command is one of the \d family, such as \dt+.
 func isDescribe(name string) bool {
 	return strings.HasPrefix(name, "d") && len(name) < 8 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzACDFLOPS+") == ""
+}
+
+// beforeConnect reports whether \encoding is what pg_dump --create writes before it connects to a database with an odd name. Without the
+// command a text is read as UTF-8, which is stricter than SQL_ASCII.
+func beforeConnect(text []byte) bool {
+	args, ok := metaArguments(text)
+	return ok && len(args) == 1 && encodingName(args[0]) == "SQL_ASCII"
 }
 
 // setVariable judges \set and \unset.
