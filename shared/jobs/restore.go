@@ -129,7 +129,7 @@ func (r *restoreRun) build(ctx context.Context, src source) (out outcome, err er
 		}
 		r.clean = derr == nil && !r.leftParked && out.held == nil && out.switched == nil
 	}()
-	r.report.Loader, r.report.ByHand, r.report.Warnings = staged.Loader(), staged.ByHand(), staged.Warnings()
+	r.report.Loader, r.report.ByHand = staged.Loader(), staged.ByHand()
 	if err := r.fill(ctx, staged, src); err != nil {
 		return out, err
 	}
@@ -194,9 +194,11 @@ func (r *restoreRun) fill(ctx context.Context, staged backup.Staged, src source)
 	}
 	err = r.stage(backup.StageCompare, func() error {
 		c, err := staged.Compare(ctx, progress(backup.StageCompare))
-		r.report.Tables, r.report.Objects, r.report.LiveBytes, r.report.CopyBytes = c.Tables, c.Objects, c.LiveBytes, c.CopyBytes
+		r.report.Tables, r.report.Objects, r.report.ObjectCount = c.Tables, c.Objects, c.ObjectCount
+		r.report.LiveBytes, r.report.CopyBytes = c.LiveBytes, c.CopyBytes
 		return err
 	})
+	r.report.Warnings = staged.Warnings() // the comparison adds to them
 	if err != nil {
 		return fmt.Errorf("compare: %w", err)
 	}
