@@ -94,8 +94,8 @@ func TestReport_ThatDoesNotFitSaysWhatIsLeftOut(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			report := backup.Report{Loader: backup.LoaderOwner}
-			for i := range 20_000 {
-				if add(&report, i); name != "tables" && i == 2000 {
+			for i := range 6_000 {
+				if add(&report, i); name != "tables" && i == 1200 {
 					break
 				}
 			}
