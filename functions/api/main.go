@@ -50,11 +50,11 @@ func build(ctx context.Context, s settings.APISettings, log *slog.Logger) (http.
 	store := records.New(client, s.Bucket)
 	registry := databases.New(secrets, databases.Options{})
 	dumps := files.New(client, s.Bucket, files.Options{})
-	desk := &jobs.Desk{Backups: store.Backups(), Restores: store.Restores(), Uploads: store.Uploads(), Open: store.Open(),
+	desk := &jobs.Desk{Backups: store.Backups(), Restores: store.Restores(), Uploads: store.Uploads(), Dropbox: dumps, Open: store.Open(),
 		Bell: jobs.NewDoorbell(sqs.NewFromConfig(cfg), s.JobsQueueURL), Activity: store.Activity(), Log: log}
 	return httpapi.New(httpapi.Options{
 		Databases: registry, Backups: store.Backups(), Restores: store.Restores(), Uploads: store.Uploads(),
-		Activity: store.Activity(), Open: store.Open(),
+		Activity: store.Activity(), Open: store.Open(), Holdings: store.Holdings(), Dropbox: dumps,
 		Locks: records.NewLocks(client, s.Bucket, records.LockOptions{Expiry: s.LockExpiry}),
 		Files: dumps, Keys: store.Idempotency(),
 		Desk: desk, Periodic: &jobs.Periodic{Desk: desk, Databases: registry},
