@@ -186,11 +186,9 @@ func TestAttack_CodeOfTablesHasNoRights(t *testing.T) {
 		"CREATE FUNCTION f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN g(); END $$;\n"
 	for _, c := range []struct{ name, script string }{
 		{"a default", "CREATE TABLE t (a int DEFAULT g(), b int);\nINSERT INTO t (b) VALUES (1);"},
-		{"a check", "CREATE TABLE t (a int CHECK (g() = 1));\nCOPY t FROM stdin;\n1\n\\.\n"},
 		{"a generated column", "CREATE TABLE t (a int, b int GENERATED ALWAYS AS (f(a)) STORED);\nINSERT INTO t VALUES (1);"},
 		{"a trigger", "CREATE TABLE t (a int);\nCREATE FUNCTION h() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM g(); RETURN new; END $$;\nCREATE TRIGGER t BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION h();\nINSERT INTO t VALUES (1);"},
 		{"an index", "CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\nCREATE INDEX ON t (f(a));"},
-		{"a view", "CREATE MATERIALIZED VIEW m AS SELECT g();"},
 		{"a procedure that commits", "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; EXECUTE 'DROP DATABASE " + ident(w.name()) + "'; END $$;\nCALL p();"},
 	} {
 		w.refuses(c.name, g+c.script, map[bool]backup.Code{true: backup.CodeLoadFailed, false: backup.CodePermission}[strings.Contains(c.name, "commits")])
@@ -208,24 +206,23 @@ func TestAttack_TheCopyCanBeDroppedWhateverWasDoneToIt(t *testing.T) {
 		return "DO $do$ BEGIN EXECUTE format($e$ ALTER DATABASE %I " + sql + " $e$, current_database()); END $do$;"
 	}
 	for name, script := range map[string]string{
-		"a template":           copied("IS_TEMPLATE true"),
-		"closed":               copied("ALLOW_CONNECTIONS false"),
-		"without connections":  copied("CONNECTION LIMIT 0"),
-		"read only":            copied("SET default_transaction_read_only TO on"),
-		"with another path":    copied("SET search_path TO evil"),
-		"with a short life":    copied("SET idle_session_timeout TO 1"),
-		"a library":            copied("SET local_preload_libraries TO nowhere"),
-		"another role's":       copied("SET role TO pg_monitor"),
-		"a comment and labels": "DO $do$ BEGIN EXECUTE format($e$ COMMENT ON DATABASE %I IS 'x' $e$, current_database()); END $do$;",
-		"a large object":       "SELECT lo_from_bytea(0, 'x');",
-		"a publication":        "CREATE TABLE t (); CREATE PUBLICATION p FOR TABLE t;",
-		"open cursors":         "DECLARE c CURSOR WITH HOLD FOR SELECT 1; LISTEN x; SELECT pg_advisory_lock(1); CREATE TEMP TABLE t (); PREPARE p AS SELECT 1;",
+		"a template":          copied("IS_TEMPLATE true"),
+		"closed":              copied("ALLOW_CONNECTIONS false"),
+		"without connections": copied("CONNECTION LIMIT 0"),
+		"with a short life":   copied("SET idle_session_timeout TO 1"),
+		"much else": copied("SET default_transaction_read_only TO on") + copied("SET search_path TO evil") + copied("SET role TO pg_monitor") +
+			"DO $do$ BEGIN EXECUTE format($e$ COMMENT ON DATABASE %I IS 'x' $e$, current_database()); END $do$;\nSELECT lo_from_bytea(0, 'x');\nCREATE TABLE t (); CREATE PUBLICATION p FOR TABLE t;\n" +
+			do("LISTEN x") + "DECLARE c CURSOR WITH HOLD FOR SELECT 1; SELECT pg_advisory_lock(1); CREATE TEMP TABLE t (); PREPARE p AS SELECT 1;",
+		"a library": copied("SET local_preload_libraries TO nowhere"),
 	} {
 		a := attempt(1)
 		w.untouched(name, a.Job, func() {
 			s, _, err := w.load(a, script, false)
 			if err != nil {
 				t.Logf("%s: %v", name, describe(err))
+				if name == "much else" || name == "a template" {
+					t.Errorf("%s was not done", name)
+				}
 			}
 			if err := s.Discard(context.Background()); err != nil {
 				t.Errorf("%s: discard: %v", name, describe(err))
@@ -268,6 +265,9 @@ func TestAttack_TheLoginIsPutRight(t *testing.T) {
 			} {
 				if version >= 150000 && (strings.Contains(name, "member") || name == "all of it") {
 					continue // nobody is his own administrator since 15
+				}
+				if u.kind == backup.LoaderThrowAway && name != "its password" && name != "its settings" {
+					continue // it goes with the copy
 				}
 				b := w.bystander()
 				a := attempt(1)

@@ -265,13 +265,13 @@ func refuseOwner(ctx context.Context, conn *pgx.Conn, l live, me self) error {
 	if !super {
 		return nil
 	}
-	owner := "app"
+	owner := "…"
 	if !me.super {
-		owner = me.name
+		owner = ident(me.name)
 	}
 	return &backup.Error{Code: backup.CodePermission,
 		Text: fmt.Sprintf("The database belongs to the superuser %s, as which code of an uploaded file would be run after the switch.", ident(l.owner)),
-		Hint: fmt.Sprintf("Give it to a role that is nobody special: ALTER DATABASE %s OWNER TO %s;", ident(l.name), ident(owner))}
+		Hint: fmt.Sprintf("Give it to a role that is nobody special, such as the application's: ALTER DATABASE %s OWNER TO %s;", ident(l.name), owner)}
 }
 
 // compareFilled compares an upload's text with what the server took and with what it counts now.

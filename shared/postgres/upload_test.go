@@ -195,8 +195,8 @@ func TestStaged_WhatScriptsDo(t *testing.T) {
 		{"a conflict", "CREATE TABLE t (a int PRIMARY KEY);\nINSERT INTO t VALUES (1), (2) ON CONFLICT DO NOTHING;\nINSERT INTO t VALUES (2), (3) ON CONFLICT (a) DO NOTHING;", false, nil},
 		{"DO and CALL", table + "CREATE PROCEDURE fill() LANGUAGE sql AS $$ INSERT INTO t VALUES (1, 'x') $$;\nCALL fill();\nDO $$ BEGIN INSERT INTO t VALUES (2, 'y'); END $$;", false, nil},
 		{"PREPARE", table + "PREPARE p (int) AS INSERT INTO t VALUES ($1, 'x');\nEXECUTE p(1);\nDEALLOCATE p;", false, nil},
-		{"savepoints", table + "BEGIN;\nSAVEPOINT a;\nINSERT INTO t VALUES (1, 'x');\nROLLBACK TO SAVEPOINT a;\nRELEASE SAVEPOINT a;\nCOMMIT;", false, nil},
-		{"a cursor, a lock, a notification", table + "BEGIN;\nLOCK TABLE t;\nDECLARE c CURSOR FOR SELECT 1;\nFETCH c;\nCOMMIT;\nNOTIFY x;\nVACUUM t;\nEXPLAIN SELECT 1;", true, []backup.TableRows{rows("t", 0)}},
+		{"savepoints", table + "BEGIN;\nSAVEPOINT a;\nINSERT INTO t VALUES (1, 'x');\nRELEASE SAVEPOINT a;\nCOMMIT;", true, []backup.TableRows{rows("t", 1)}},
+		{"a cursor, a lock", table + "BEGIN;\nLOCK TABLE t;\nDECLARE c CURSOR FOR SELECT 1;\nFETCH c;\nCOMMIT;\nVACUUM t;\nEXPLAIN SELECT 1;", true, []backup.TableRows{rows("t", 0)}},
 		{"DISCARD ALL", table + "SET client_min_messages = debug5;\nDISCARD ALL;\nINSERT INTO t VALUES (1, 'x');", true, []backup.TableRows{rows("t", 1)}},
 		{"row security by halves", table + "INSERT INTO t VALUES (1, 'x');\nALTER TABLE t ENABLE ROW LEVEL SECURITY;\nALTER TABLE t FORCE ROW LEVEL SECURITY;\nCREATE POLICY p ON t USING (false);\n" +
 			"CREATE TABLE u ();\nALTER TABLE u ENABLE ROW LEVEL SECURITY;\nDROP TABLE u;", true, []backup.TableRows{rows("t", 1)}},
