@@ -94,6 +94,7 @@ func TestStaged_ParkedCopyIsSwitchedInLater(t *testing.T) {
 			w.exec(fmt.Sprintf("COMMENT ON DATABASE %s IS 'the old one'; ALTER DATABASE %[1]s SET statement_timeout TO '7min'", db))
 			a := attempt(1)
 			text, d := w.dump(a)
+			want := w.state(w.name())
 			w.in(`TRUNCATE public.student CASCADE; DROP TABLE public.no_rows; CREATE TABLE public.added AS SELECT 1 AS one`)
 			p := w.park(a, text, d.Tables)
 			w.closed(p.Name)
@@ -129,10 +130,9 @@ func TestStaged_ParkedCopyIsSwitchedInLater(t *testing.T) {
 			if ask[uint32](w, `SELECT oid FROM pg_database WHERE datname = $1`, w.name()) != oid || switched.Kept != "br_"+b.Job+"_kept" || switched.KeptBytes <= 0 {
 				t.Errorf("live is not the rehearsed copy: %+v", switched)
 			}
-			after := w.state(w.name())
-			if after["properties"] != before["properties"] {
-				t.Errorf("properties %q, want %q", after["properties"], before["properties"])
-			}
+			want["schema"] = strings.ReplaceAll(want["schema"], " LEAKPROOF", "") // which only a superuser may promise
+			want["properties"] = before["properties"]
+			same(t, "applied", w.state(w.name()), want)
 			w.exec(fmt.Sprintf("ALTER DATABASE %s ALLOW_CONNECTIONS true", ident(switched.Kept)))
 			kept := w.rows(switched.Kept)
 			for key, v := range before {
@@ -140,13 +140,7 @@ func TestStaged_ParkedCopyIsSwitchedInLater(t *testing.T) {
 					t.Errorf("kept: %s is %q, want %q", key, kept[key], v)
 				}
 			}
-			// A restore straight from the file is the same.
-			w.exec(fmt.Sprintf("COMMENT ON DATABASE %s IS 'same'", db))
-			want := w.state(w.name())
-			c := attempt(1)
-			w.restore(c, text, d.Tables)
-			same(t, "restored", w.state(w.name()), want)
-			for _, job := range []string{a.Job, b.Job, c.Job} {
+			for _, job := range []string{a.Job, b.Job} {
 				w.clean(job)
 			}
 		})
