@@ -113,14 +113,14 @@ func (s *Store) PresignParts(ctx context.Context, key, partsID string, size int6
 	if err := checkDrop(key, size, backup.MaxUploadSize); err != nil {
 		return backup.PartLinks{}, err
 	}
+	if partsID == "" { // the link would be for something else than a part
+		return backup.PartLinks{}, fmt.Errorf("presign parts of %s: no upload is named", key)
+	}
 	lifetime, expires, err := linkLife(key, lifetime)
 	if err != nil {
 		return backup.PartLinks{}, err
 	}
-	client := s3.NewPresignClient(s.client, s3.WithPresignExpires(lifetime), s3.WithPresignClientFromClientOptions(func(o *s3.Options) {
-		// Else a checksum of the empty body that is signed here would be part of the link.
-		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
-	}))
+	client := s3.NewPresignClient(s.client, s3.WithPresignExpires(lifetime))
 	links := backup.PartLinks{PartSize: s.linkPartSize(size), Expires: expires}
 	for n, left := int32(1), size; left > 0; n, left = n+1, left-links.PartSize {
 		request, err := client.PresignUploadPart(ctx, &s3.UploadPartInput{Bucket: &s.bucket, Key: &key, UploadId: &partsID,

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
@@ -313,5 +314,19 @@ func TestDropbox_FormHasNoHeaderOrCookieToSend(t *testing.T) {
 	slices.Sort(names)
 	if want := []string{"key", "policy", "success_action_status", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"}; !slices.Equal(names, want) {
 		t.Errorf("the fields are %v, want %v", names, want)
+	}
+}
+
+// A function signs with a session's credentials, whose token has to go with the form and is bound to it by the policy.
+func TestDropbox_FormOfASessionHasItsToken(t *testing.T) {
+	t.Parallel()
+	client := s3.New(s3.Options{Region: "eu-central-1", Credentials: credentials.NewStaticCredentialsProvider("key", "secret", "the-token")})
+	form := mustForm(t, files.New(client, "bucket", files.Options{}), 10)
+	text, err := base64.StdEncoding.DecodeString(form.Fields["policy"])
+	if err != nil || form.Fields["X-Amz-Security-Token"] != "the-token" || !strings.Contains(string(text), `{"X-Amz-Security-Token":"the-token"}`) {
+		t.Errorf("the fields are %v, the policy %s, %v", form.Fields, text, err)
+	}
+	if form.URL != "https://bucket.s3.eu-central-1.amazonaws.com" {
+		t.Errorf("the form goes to %s", form.URL)
 	}
 }

@@ -192,6 +192,9 @@ func TestParts_OfAnotherLengthAreNotTaken(t *testing.T) {
 func TestParts_LinkIsForOnePartOfOneUpload(t *testing.T) {
 	t.Parallel()
 	p := beginParts(t, partSize+1000)
+	if _, err := p.store.PresignParts(t.Context(), dropped, "", 10, time.Minute); err == nil {
+		t.Error("links for no upload")
+	}
 	other, err := p.store.BeginParts(t.Context(), elsewhere)
 	if err != nil {
 		t.Fatal(err)
@@ -221,6 +224,11 @@ func TestParts_LinkIsForOnePartOfOneUpload(t *testing.T) {
 	u, err := url.Parse(p.links.URLs[1])
 	if err != nil || u.Query().Get("X-Amz-SignedHeaders") != "content-length;host" {
 		t.Errorf("what a link needs is %q, %v", u.Query().Get("X-Amz-SignedHeaders"), err)
+	}
+	for name := range u.Query() {
+		if strings.Contains(strings.ToLower(name), "checksum") {
+			t.Errorf("a link has %s: a checksum of the empty body that was signed", name)
+		}
 	}
 }
 

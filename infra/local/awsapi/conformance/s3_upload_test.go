@@ -204,9 +204,7 @@ func TestS3_FormEnds(t *testing.T) {
 func (u *upload) partLink(t *testing.T, n int32, size int64) string {
 	t.Helper()
 	return must[string](t)(func() (string, error) {
-		out, err := s3.NewPresignClient(u.c, s3.WithPresignClientFromClientOptions(func(o *s3.Options) {
-			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
-		})).PresignUploadPart(t.Context(), &s3.UploadPartInput{Bucket: &u.bucket, Key: &u.key, UploadId: u.id, PartNumber: &n, ContentLength: &size})
+		out, err := s3.NewPresignClient(u.c).PresignUploadPart(t.Context(), &s3.UploadPartInput{Bucket: &u.bucket, Key: &u.key, UploadId: u.id, PartNumber: &n, ContentLength: &size})
 		if err != nil {
 			return "", err
 		}
