@@ -232,3 +232,41 @@ func TestUndo_IsNotCalledFailedWhileTheServerCannotBeAsked(t *testing.T) {
 	}
 	w.nothingOpen()
 }
+
+func TestWork_TheMarkerOfAnOlderFollowUpDoesNotRunTheNewer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.restored()
+	older := backup.OpenJob{Database: "school", Kind: backup.UndoJob, ID: backup.NewID(), Restore: r.ID}
+	newer := w.undo(r.ID)
+	if err := w.store.Open().Mark(t.Context(), older); err != nil {
+		t.Fatal(err)
+	}
+	run := w.runner("second")
+	run.Open = longAgo{run.Open}
+	if err := run.Work(t.Context(), "school"); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.restore(r.ID); r.State != backup.Undone || r.FollowUp.ID != newer || r.FollowUp.Attempt != 1 || w.engine.undos.Load() != 1 {
+		t.Errorf("restore is %s, follow-up %+v after %d undos", r.State, r.FollowUp, w.engine.undos.Load())
+	}
+	w.nothingOpen()
+}
+
+// A worker that died between the end of a job and the marker leaves the rest to whoever asks for the next.
+func TestFollow_ClosesTheOneBefore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.rehearsed()
+	first := w.apply(r.ID)
+	if _, err := w.store.Restores().Update(t.Context(), "school", r.ID, func(r *backup.Restore) error {
+		return r.FollowUp.Fail(0, backup.Failure{Reason: "blocked"}, time.Now().UTC())
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.apply(r.ID)
+	if keys := w.objects("open/"); len(keys) != 1 || strings.Contains(keys[0], first) {
+		t.Errorf("open: %v", keys)
+	}
+	w.endedOnce(backup.ApplyJob, r.ID, backup.Failed)
+}

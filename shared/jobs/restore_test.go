@@ -237,6 +237,7 @@ func TestRestore_IsNotCalledFailedWhileTheServerCannotBeAsked(t *testing.T) {
 	if r := w.restore(id); r.State != backup.Failed || r.Failure.Code != backup.CodeUnreachable || !strings.Contains(r.Failure.Hint, "br_"+id+"_kept") {
 		t.Errorf("restore is %s: %+v", r.State, r.Failure)
 	}
+	w.holds(id) // which leads to what may be there
 	w.nothingOpen()
 }
 
@@ -285,6 +286,43 @@ func TestRestore_ALeaseThatIsLostBeforeTheSwitchStopsIt(t *testing.T) {
 	}
 	if w.engine.discards.Load() != 1 {
 		t.Errorf("%d discards", w.engine.discards.Load())
+	}
+	if w.engine.recoveries.Load() != 0 {
+		t.Error("it cleared what other attempts left: that is the work of whoever took the lock")
+	}
+	w.holds(id)
+}
+
+func TestRestore_ACopyThatCannotBeDroppedIsDroppedLater(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []string{"discard", "stage"} {
+		t.Run("as "+broken+" fails", func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			id := w.startRestore(w.created(), false).ID
+			w.engine.at = func(_ context.Context, step string) error {
+				switch step {
+				case "verify", "discard", "recover":
+					return errors.New("no route to host")
+				case "stage":
+					if broken == "stage" {
+						w.engine.change(func(d map[string]string) { d["br_"+id+"_1"] = id }) // made, and its maker could not say so
+						return errors.New("no route to host")
+					}
+				}
+				return nil
+			}
+			w.work("second")
+			if r := w.restore(id); r.State != backup.Failed {
+				t.Fatalf("restore is %s", r.State)
+			}
+			w.server("br_" + id + "_1")
+			w.holds(id)
+			w.engine.at = nil
+			w.sweepAndWork()
+			w.server()
+			w.holds()
+		})
 	}
 }
 
