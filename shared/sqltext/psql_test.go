@@ -96,6 +96,7 @@ func generateScripts(rnd *rand.Rand, n int) (scripts []string) {
 		"'a'", "';'\n", "'--'", "''", "E'\\';'", "e'\\\\'", "E'a'\n", "B'1;'", "x'\\'", "N'\\'", "U&'\\'", "U&\"\\;\"", "\";\"", "(;)", "(a)",
 		"$$;$$", "$a$;$$;$b$$a$", "$é1$;$é1$", "$1 ", "$1$", "-- ;\n", "/* ; */", "/* /* */ ' */", "*/*'*/", "- ", "+", "*",
 		"CREATE FUNCTION f() BEGIN ATOMIC SELECT 1; END;", "CREATE OR REPLACE PROCEDURE a.b() BEGIN ATOMIC SELECT CASE 1 END; END ",
+		"INSERT INTO t VALUES ('a', 'b');", "INSERT INTO t VALUES ('a', 'b');\n", "INSERT INTO t (a) VALUES ('it''s'), (NULL) , (-1);", "INSERT INTO t VALUES (", "'a', ", "), (", ");\n",
 		"COPY t FROM stdin;\na\tb\n\\.\n", ";\nCOPY t (a) FROM STDIN;\n;\n'\n--\n$$\n\\.\n", "\\echo a\n", "\\echo a \\\\ ",
 		"SET standard_conforming_strings = off;\n", "SET standard_conforming_strings = on;\n",
 	}

@@ -65,6 +65,7 @@ func (s *Scanner) setEscapes(item Item, set setting) error {
 			What: "standard_conforming_strings is changed for one transaction only, which can't be followed"}
 	}
 	s.escapes = !on
+	s.head.text = s.head.text[:0] // it was read under the other setting
 	// psql looks the setting up once a line, the server with every statement.
 	s.unsure, s.unsureLine = true, s.Line()
 	return nil

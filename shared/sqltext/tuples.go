@@ -16,9 +16,11 @@ const maxInsertHead = 16 << 10
 
 // keepHead remembers the head that has just been read.
 func (s *Scanner) keepHead() {
-	if head := s.buf[s.item:s.pos]; len(head) <= maxInsertHead && !bytes.Equal(head, s.head.text) {
-		s.head.text = append(s.head.text[:0], head...)
+	head := s.buf[s.item:s.pos]
+	if len(head) > maxInsertHead {
+		return
 	}
+	s.head.text = append(s.head.text[:0], head...)
 	s.head.known = s.statement
 	s.head.known.parens = 1
 }
