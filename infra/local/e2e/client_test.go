@@ -166,9 +166,12 @@ type job struct {
 		StartedAt       time.Time
 		Failure         *struct{ Code, Reason, Hint string }
 	}
-	WaitingFor *struct{ ID, Kind string }
-	Summary    *struct{ Tables, Changed, Rows, Skipped, ByHand int64 }
-	Report     *struct {
+	WaitingFor *struct {
+		Before  int
+		Running struct{ ID, Kind string }
+	}
+	Summary *struct{ Tables, Changed, Rows, Skipped, ByHand int64 }
+	Report  *struct {
 		Tables []struct {
 			Schema, Table string
 			Live, After   int64

@@ -28,9 +28,9 @@ type upload struct {
 		ExpiresAt time.Time
 	}
 	Inspection *struct {
-		Engine, Tool, ToolVersion, Completeness, Database string
-		Rows                                              int64
-		Hazards                                           []struct {
+		Tool, Completeness, FileDatabase string
+		Rows                             int64
+		Hazards                          []struct {
 			Code, Text, Why, Hint string
 			Line                  int64
 		}
@@ -123,10 +123,10 @@ func TestUpload_IsRehearsedAppliedAndUndone(t *testing.T) {
 	before := w.snapshot(t, "e2e_upload")
 
 	u := w.upload(t, db, "Chinook PostgreSql.sql", []byte(chinook))
-	if u.State != "accepted" || u.Inspection == nil || u.Inspection.Database != "chinook" || u.Inspection.Completeness != "unproven" || !u.NeedsAcknowledgement {
+	if u.State != "accepted" || u.Inspection == nil || u.Inspection.FileDatabase != "chinook" || u.Inspection.Completeness != "unproven" || !u.NeedsAcknowledgement {
 		t.Fatalf("the upload: %+v %+v", u, u.Inspection)
 	}
-	if u.Inspection.Engine != "postgres" || len(u.Inspection.Hazards) > 0 || u.Inspection.Rows != 15607 || len(u.Inspection.Tables) != 11 {
+	if len(u.Inspection.Hazards) > 0 || u.Inspection.Rows != 15607 || len(u.Inspection.Tables) != 11 {
 		t.Errorf("the inspection: %+v", u.Inspection)
 	}
 	var ignored []string
@@ -234,36 +234,33 @@ func TestUpload_IsRefusedInWords(t *testing.T) {
 	z := gzip.NewWriter(&zipped)
 	_, _ = z.Write([]byte(chinook))
 	_ = z.Close()
-	for name, c := range map[string]struct {
-		content string
-		code    string
-		reason  string
-	}{
-		"a shell command":   {"CREATE TABLE t (a int);\n\\! touch /tmp/pwned\n", "file_dangerous", "line 2"},
-		"a program":         {"CREATE TABLE t (a text);\nCOPY t FROM PROGRAM 'id';\n", "file_dangerous", "line 2"},
-		"another database":  {"\\c chinook\nCREATE TABLE t (a int);\n\\connect school\n", "file_dangerous", "line 3"},
+	cases := map[string]struct{ content, code, reason string }{
+		"a shell command":   {"CREATE TABLE t (a int);\n\\! touch /tmp/pwned\n", "file_dangerous", "Line 2"},
+		"a program":         {"CREATE TABLE t (a text);\nCOPY t FROM PROGRAM 'id';\n", "file_dangerous", "Line 2"},
+		"another database":  {"\\c chinook\nCREATE TABLE t (a int);\n\\connect school\n", "file_dangerous", "Line 3"},
 		"a custom dump":     {"PGDMP\x01\x0e\x00 and so on", "file_not_sql", "custom"},
 		"a web page":        {"<!DOCTYPE html><html><body>403 Forbidden</body></html>", "file_not_sql", "HTML"},
 		"a dump of MySQL":   {"-- MySQL dump 10.13  Distrib 8.0.36\n\nDROP TABLE IF EXISTS `a`;\n", "file_wrong_engine", "MySQL"},
 		"a cut gzip":        {zipped.String()[:zipped.Len()/2], "file_incomplete", ""},
-		"a cut COPY":        {"CREATE TABLE t (a int);\nCOPY t FROM stdin;\n1\n2\n", "file_incomplete", "line"},
+		"a cut COPY":        {"CREATE TABLE t (a int);\nCOPY t FROM stdin;\n1\n2\n", "file_incomplete", "COPY"},
 		"nothing but space": {"\n\n", "file_not_sql", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			u := w.upload(t, db, "x.sql", []byte(c.content))
-			if u.State != "rejected" || u.Failure == nil || u.Failure.Code != c.code || !strings.Contains(u.Failure.Reason, c.reason) || u.Failure.Hint == "" {
-				t.Errorf("%s, %+v; want %s and %q", u.State, u.Failure, c.code, c.reason)
-			}
-			w.do(t, request{method: "POST", path: "/api/databases/" + db + "/restores", role: operator,
-				body: map[string]any{"source": map[string]string{"upload": u.ID}, "acceptUnproven": true}}).want(409, "upload_not_accepted")
-		})
 	}
-	t.Cleanup(func() {
-		if diff := before.diff(w.snapshot(t, "e2e_refused")); diff != "" {
-			t.Errorf("live was changed (-before +after):\n%s", diff)
+	t.Run("content", func(t *testing.T) {
+		for name, c := range cases {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				u := w.upload(t, db, "x.sql", []byte(c.content))
+				if u.State != "rejected" || u.Failure == nil || u.Failure.Code != c.code || !strings.Contains(u.Failure.Reason, c.reason) || u.Failure.Hint == "" {
+					t.Errorf("%s, %+v; want %s and %q", u.State, u.Failure, c.code, c.reason)
+				}
+				w.do(t, request{method: "POST", path: "/api/databases/" + db + "/restores", role: operator,
+					body: map[string]any{"source": map[string]string{"upload": u.ID}, "acceptUnproven": true}}).want(409, "upload_not_accepted")
+			})
 		}
 	})
+	if diff := before.diff(w.snapshot(t, "e2e_refused")); diff != "" {
+		t.Errorf("live was changed (-before +after):\n%s", diff)
+	}
 }
 
 // A link takes the one file that was announced: no other size, and what arrives with another hash is refused.
@@ -304,7 +301,7 @@ func TestRestore_WaitsAndIsCancelled(t *testing.T) {
 			return
 		}
 		queued := into[job](w.do(t, request{path: restores + "/" + second.ID, role: auditor}).want(200))
-		waited = queued.WaitingFor != nil && queued.WaitingFor.ID == first.ID
+		waited = queued.WaitingFor != nil && queued.WaitingFor.Running.ID == first.ID
 		if waited {
 			w.do(t, request{method: "POST", path: restores + "/" + second.ID + "/cancel", role: operator}).want(202)
 			w.do(t, request{method: "POST", path: restores + "/" + first.ID + "/cancel", role: operator}).want(202)
