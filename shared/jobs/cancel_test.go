@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/jobs"
 )
 
 func (w *world) cancel(restore string) backup.Restore {
@@ -133,10 +134,12 @@ func TestCancel_RightBeforeTheExchangeIsHeeded(t *testing.T) {
 	w := newWorld(t)
 	id := w.startRestore(w.created(), false).ID
 	w.engine.at = func(_ context.Context, step string) error {
-		if step == "switch" { // and the worker's next look at the record is its last
-			w.cancel(id)
+		if step != "switch" {
+			return nil
 		}
-		return nil
+		// By one write, so that the worker's next look at the record is most likely the one before the exchange.
+		_, err := w.store.Restores().Update(context.Background(), "school", id, func(r *backup.Restore) error { return r.AskCancel(anna, time.Now()) })
+		return err
 	}
 	w.work("second")
 	if r := w.restore(id); r.State != backup.Cancelled || w.engine.switches.Load() != 0 {
@@ -193,4 +196,44 @@ func TestCancel_OfAJobWhoseWorkerDiedAsksTheServerFirst(t *testing.T) {
 			w.nothingOpen()
 		})
 	}
+}
+
+// overtaken does something right before the first change of a record.
+type overtaken struct {
+	backup.Records[backup.Restore]
+	first func()
+}
+
+func (o *overtaken) Update(ctx context.Context, database, id string, change func(*backup.Restore) error) (backup.Restore, error) {
+	if first := o.first; first != nil {
+		o.first = nil
+		first()
+	}
+	return o.Records.Update(ctx, database, id, change)
+}
+
+func TestCancel_WhileAWorkerTakesTheJobUpIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.startRestore(w.created(), false).ID
+	r := w.runner("second")
+	x := r.Executors[backup.RestoreJob].(*jobs.RestoreExecutor)
+	x.Restores = &overtaken{x.Restores, func() { w.cancel(id) }}
+	if err := r.Work(t.Context(), "school"); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.restore(id); r.State != backup.Cancelled || w.engine.stagings.Load() != 0 {
+		t.Errorf("restore is %s", r.State)
+	}
+	entries, _, err := w.store.Activity().List(t.Context(), "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Action == "restore.end" && e.Result != string(backup.Cancelled) {
+			t.Errorf("activity has %+v", e)
+		}
+	}
+	w.endedOnce(backup.RestoreJob, id, backup.Cancelled)
+	w.nothingOpen()
 }

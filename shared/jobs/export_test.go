@@ -2,4 +2,4 @@ package jobs
 
 import "time"
 
-func init() { cancelEvery = 100 * time.Millisecond }
+func init() { cancelEvery = 500 * time.Millisecond }

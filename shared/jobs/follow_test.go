@@ -237,7 +237,7 @@ func TestWork_TheMarkerOfAnOlderFollowUpDoesNotRunTheNewer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.restored()
-	older := backup.OpenJob{Database: "school", Kind: backup.UndoJob, ID: backup.NewID(), Restore: r.ID}
+	older := backup.OpenJob{Database: "school", Kind: backup.ApplyJob, ID: backup.NewID(), Restore: r.ID}
 	newer := w.undo(r.ID)
 	if err := w.store.Open().Mark(t.Context(), older); err != nil {
 		t.Fatal(err)
