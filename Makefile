@@ -14,7 +14,8 @@ quote = '$(subst ','\'',$1)'
 UP := $(if $(PORT),-api-port=$(PORT)) $(if $(AWS_PORT),-aws-port=$(AWS_PORT)) $(if $(ISSUER_PORT),-issuer-port=$(ISSUER_PORT)) \
 	$(if $(POSTGRES_PORT),-postgres-port=$(POSTGRES_PORT)) \
 	$(if $(BACKUP_SCHEDULE),-param='BackupSchedule=$(BACKUP_SCHEDULE)') $(if $(BACKUP_TIME_ZONE),-param='BackupTimeZone=$(BACKUP_TIME_ZONE)') \
-	$(if $(CRON_KEY_GRACE_MINUTES),-param='CronKeyGraceMinutes=$(CRON_KEY_GRACE_MINUTES)')
+	$(if $(CRON_KEY_GRACE_MINUTES),-param='CronKeyGraceMinutes=$(CRON_KEY_GRACE_MINUTES)') \
+	$(if $(APPLY_WINDOW_MINUTES),-param='ApplyWindowMinutes=$(APPLY_WINDOW_MINUTES)') $(if $(UNDO_WINDOW_HOURS),-param='UndoWindowHours=$(UNDO_WINDOW_HOURS)')
 
 # Many have DATABASE_URL in their environment, for something else: only what is said to make itself is meant.
 ifeq ($(origin DATABASE_URL),command line)
@@ -28,7 +29,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make run takes PORT, AWS_PORT, ISSUER_PORT, POSTGRES_PORT, DATABASE_URL=postgres://user:password@host:port/name (your own"
-	@echo "  database instead of the demo), BACKUP_SCHEDULE='cron(0 2 * * ? *)', BACKUP_TIME_ZONE, CRON_KEY_GRACE_MINUTES."
+	@echo "  database instead of the demo), BACKUP_SCHEDULE='cron(0 2 * * ? *)', BACKUP_TIME_ZONE, CRON_KEY_GRACE_MINUTES,"
+	@echo "  APPLY_WINDOW_MINUTES, UNDO_WINDOW_HOURS."
 	@echo "  make test takes TESTFLAGS='-run Name -v'."
 
 run: setup ## Start everything on this machine, until Ctrl-C

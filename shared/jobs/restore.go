@@ -134,6 +134,10 @@ func (r *restoreRun) build(ctx context.Context, src source) (out outcome, err er
 		return out, err
 	}
 	if r.restore.DryRun {
+		// As before a switch: a wish to cancel that nobody has looked for yet is granted.
+		if err := r.confirm(ctx); err != nil {
+			return out, err
+		}
 		out.held, err = r.park(ctx, staged)
 		out.report = r.finished()
 		return out, err

@@ -12,7 +12,7 @@ import (
 )
 
 // only is the only item of a text.
-func only(t *testing.T, text string) sqltext.Item {
+func oneItem(t *testing.T, text string) sqltext.Item {
 	t.Helper()
 	item, err := sqltext.NewScanner(strings.NewReader(text+";"), sqltext.Options{}).Next()
 	if err != nil {
@@ -41,7 +41,7 @@ func TestParseInsert(t *testing.T) {
 		"UPDATE t SET a = 1":                                                                        "no",
 	} {
 		got := "no"
-		if in, ok := parseInsert(only(t, text)); ok {
+		if in, ok := parseInsert(oneItem(t, text)); ok {
 			got = fmt.Sprintf("%s.%s %d %v", in.into.schema, in.into.table, in.rows, in.exact)
 		}
 		if got != want {
@@ -57,7 +57,7 @@ func TestPlainCopy(t *testing.T) {
 		"COPY t FROM stdin CSV": false, "COPY t FROM stdin (FORMAT 'csv')": false, "COPY t FROM stdin (FORMAT \"csv\")": false, "COPY t FROM stdin (HEADER)": false,
 		"COPY t FROM stdin WHERE a > 1": false, "COPY t FROM stdin (ON_ERROR ignore)": false,
 	} {
-		if got := plainCopy(only(t, text)); got != want {
+		if got := plainCopy(oneItem(t, text)); got != want {
 			t.Errorf("%s: %v", text, got)
 		}
 	}
@@ -92,7 +92,7 @@ func TestJudgeScript(t *testing.T) {
 		"ALTER TABLE t OWNER TO boss": skip, "ALTER TABLE t OWNER TO other": handOver, "ALTER TABLE t OWNER TO CURRENT_USER": drop, "ALTER TABLE t OWNER TO app": drop,
 		"ALTER TABLE t DISABLE ROW LEVEL SECURITY": protect, "ALTER TABLE t NO FORCE ROW LEVEL SECURITY": protect, "REFRESH MATERIALIZED VIEW m": refresh,
 	} {
-		if got := judgeScript(parse(only(t, text)), "app", map[string]bool{"boss": true}); got.action != want {
+		if got := judgeScript(parse(oneItem(t, text)), "app", map[string]bool{"boss": true}); got.action != want {
 			t.Errorf("judgeScript(%q) = %d, want %d", text, got.action, want)
 		}
 	}

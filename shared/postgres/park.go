@@ -30,6 +30,7 @@ type handedOver struct {
 	Owner string `json:"owner,omitempty"`
 	In    string `json:"in,omitempty"`
 	As    string `json:"as,omitempty"`
+	Path  string `json:"path,omitempty"`
 }
 
 // parked is the comment on a parked copy.
@@ -46,7 +47,7 @@ func (s *staged) Park(ctx context.Context) (backup.Parked, error) {
 	s.logOut(ctx)
 	m := memo{Loader: s.loader.kind, User: s.loader.user, Copy: s.oid, Live: s.live.oid, Owner: s.live.owner}
 	for _, l := range s.file.handOver {
-		m.HandOver = append(m.HandOver, handedOver{l.line, l.sql, l.owner, l.in, l.as})
+		m.HandOver = append(m.HandOver, handedOver{l.line, l.sql, l.owner, l.in, l.as, l.path})
 	}
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -228,7 +229,7 @@ func (e *Engine) Resume(ctx context.Context, t backup.Target, a backup.Attempt, 
 	defer closing(ctx, admin)
 	s := &staged{e: e, t: t, a: a, name: p.Name, resumed: true, loader: loader{kind: m.Loader, user: m.User}}
 	for _, l := range m.HandOver {
-		s.file.handOver = append(s.file.handOver, later{line: l.Line, sql: l.SQL, owner: l.Owner, in: l.In, as: l.As})
+		s.file.handOver = append(s.file.handOver, later{line: l.Line, sql: l.SQL, owner: l.Owner, in: l.In, as: l.As, path: l.Path})
 	}
 	if s.live, s.me, err = e.preflight(ctx, admin, t); err != nil {
 		return nil, err
