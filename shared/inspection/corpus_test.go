@@ -95,29 +95,32 @@ func TestInspect_FindsEveryHazard(t *testing.T) {
 	const odd = "SELECT 'it''s', E'\\'', $a$'$a$, \"'\", U&'\\', B'1' /* ' */; -- '\n"
 	scripts := corpus(t, "hazards.txt", true)
 	for _, s := range scripts {
-		check := func(what, text string, line int64, r io.Reader) {
-			found, err := inspect(r)
-			if code(err) != backup.CodeDangerous {
-				t.Fatalf("%s %q: %v, want a hazard %s", what, text, err, s.group)
-			}
-			for _, h := range found.Inspection.Hazards {
-				if h.Code == s.group && h.Line == line && h.Text != "" && h.Why != "" && h.Hint != "" {
-					return
+		t.Run(s.group+" "+s.text, func(t *testing.T) {
+			t.Parallel()
+			check := func(what, text string, line int64, r io.Reader) {
+				found, err := inspect(r)
+				if code(err) != backup.CodeDangerous {
+					t.Fatalf("%s %q: %v, want a hazard %s", what, text, err, s.group)
 				}
+				for _, h := range found.Inspection.Hazards {
+					if h.Code == s.group && h.Line == line && h.Text != "" && h.Why != "" && h.Hint != "" {
+						return
+					}
+				}
+				t.Fatalf("%s %q: found %+v, want %s in line %d", what, text, found.Inspection.Hazards, s.group, line)
 			}
-			t.Errorf("%s %q: found %+v, want %s in line %d", what, text, found.Inspection.Hazards, s.group, line)
-		}
-		for _, n := range sizes() {
-			check(fmt.Sprintf("in pieces of %d", n), s.text, s.line, pieces{strings.NewReader(s.text), n})
-		}
-		check("compressed", s.text, s.line, bytes.NewReader(zip(t, s.text)))
-		check("as the second member", s.text, s.line+1, bytes.NewReader(append(zip(t, "SET a = 1;\n"), zip(t, s.text)...)))
-		// What stands first would end the preamble.
-		if s.group != "other_database" {
-			check("behind odd quotes", s.text, s.line+1, strings.NewReader(odd+s.text))
-			check("behind rows", s.text, s.line+3, strings.NewReader("COPY x (a) FROM stdin;\n\\\\.'\"$$\n\\.\n"+s.text))
-			check("after CRLF", s.text, s.line+1, strings.NewReader("SET a = 1;\r\n"+strings.ReplaceAll(s.text, "\n", "\r\n")))
-		}
+			for _, n := range sizes() {
+				check(fmt.Sprintf("in pieces of %d", n), s.text, s.line, pieces{strings.NewReader(s.text), n})
+			}
+			check("compressed", s.text, s.line, bytes.NewReader(zip(t, s.text)))
+			check("as the second member", s.text, s.line+1, bytes.NewReader(append(zip(t, "SET a = 1;\n"), zip(t, s.text)...)))
+			// What stands first would end the preamble.
+			if s.group != "other_database" {
+				check("behind odd quotes", s.text, s.line+1, strings.NewReader(odd+s.text))
+				check("behind rows", s.text, s.line+3, strings.NewReader("COPY x (a) FROM stdin;\n\\\\.'\"$$\n\\.\n"+s.text))
+				check("after CRLF", s.text, s.line+1, strings.NewReader("SET a = 1;\r\n"+strings.ReplaceAll(s.text, "\n", "\r\n")))
+			}
+		})
 	}
 	t.Logf("%d hazards", len(scripts))
 }

@@ -118,3 +118,24 @@ func TestInsertTarget(t *testing.T) {
 		}
 	}
 }
+
+// What is known of an INSERT's head holds only as long as strings are read in the same way.
+func TestScanner_ForgetsTheHeadWithTheSetting(t *testing.T) {
+	t.Parallel()
+	const text = "INSERT INTO t (a['\\']) VALUES ('x');\nSET standard_conforming_strings = off;\nINSERT INTO t (a['\\']) VALUES (') VALUES (1), (2);\n"
+	for size := range 200 {
+		if n := checkInserts(t, text, size); n != 2 {
+			t.Fatalf("in pieces of %d: %d INSERTs", size, n)
+		}
+	}
+}
+
+// A head that is too long to be kept is not taken for the last one that was.
+func TestScanner_LongHeads(t *testing.T) {
+	t.Parallel()
+	long := "INSERT INTO t (" + strings.Repeat("a, ", maxInsertHead/3) + "pg_read_file, a) VALUES (1), (2);\n"
+	text := strings.Repeat("INSERT INTO t VALUES (1);\n"+long, 3)
+	if n := checkInserts(t, text, 0); n != 6 {
+		t.Fatalf("%d INSERTs", n)
+	}
+}

@@ -34,8 +34,8 @@ func (j *Judge) aboutDatabase(item Item, verb string, p phrase) (Ruling, bool) {
 		if !ok || !p.has(len(p)-3, "datname") {
 			name = ""
 		}
-		if name != "" {
-			j.own(name)
+		if name != "" && p.has(i+1, "set", "datistemplate") {
+			j.own(name) // it stands before DROP DATABASE
 		}
 		return j.property(item, name), true
 	}

@@ -28,7 +28,7 @@ func (s *Scanner) keepHead() {
 // knownHead moves behind the head of an INSERT that begins here, where it is the last one's.
 func (s *Scanner) knownHead() bool {
 	h := &s.head
-	if len(h.text) == 0 || s.unsure || !bytes.HasPrefix(s.buf[s.pos:], h.text) {
+	if len(h.text) == 0 || !bytes.HasPrefix(s.buf[s.pos:], h.text) {
 		return false
 	}
 	line, offset := s.statement.line, s.statement.offset
