@@ -191,7 +191,7 @@ func (in *inspector) insert(item sqltext.Item) error {
 func (in *inspector) copy(item sqltext.Item, utf8 bool) error {
 	in.found.Statements["COPY"]++
 	schema, table, _, _ := sqltext.CopyTarget(item.Text) // the scanner makes this kind of item of a COPY that names one
-	exact := plainCopy(item)
+	exact := item.PlainCopy()
 	line, before := item.Line, in.scanner.Offset() // the item's text goes with the next read
 	in.sink = utf8Sink{}
 	to := io.Discard

@@ -72,30 +72,3 @@ func text(t sqltext.Token) string {
 	}
 	return t.Name()
 }
-
-// plainCopy reports whether every line behind a COPY becomes a row: the text format, and nothing that leaves rows out.
-func plainCopy(item sqltext.Item) bool {
-	behind := false
-	var last sqltext.Token
-	for t := range item.Tokens() {
-		switch {
-		case !behind:
-			behind = last.Is("from") && (t.Is("stdin") || t.Is("stdout"))
-		case t.Kind == sqltext.Word && !plainOption(t):
-			return false
-		case t.Kind == sqltext.QuotedIdent, t.Kind == sqltext.String && last.Is("format"):
-			return false
-		}
-		last = t
-	}
-	return true
-}
-
-func plainOption(t sqltext.Token) bool {
-	for _, k := range []string{"with", "freeze", "delimiter", "delimiters", "null", "as", "encoding", "format", "text", "true", "on", "utf8"} {
-		if t.Is(k) {
-			return true
-		}
-	}
-	return false
-}

@@ -24,71 +24,15 @@ type insert struct {
 	exact bool
 }
 
-// parseInsert reads INSERT INTO table … VALUES (…), (…). It keeps nothing of it: such a statement can be as long as a table.
+// parseInsert reads INSERT INTO table … VALUES (…), (…).
 func parseInsert(item sqltext.Item) (in insert, ok bool) {
-	const (
-		begin  = iota
-		into   // behind INSERT
-		name   // where a name stands
-		dot    // behind a name
-		head   // behind the table
-		values // between its rows
-		rest   // behind them
-	)
-	state, depth := begin, 0
-	for t := range item.Tokens() {
-		switch {
-		case state == begin && t.Is("insert"):
-			state = into
-		case state == into && t.Is("into"):
-			state = name
-		case state == name && t.Ident() != "":
-			in.into.schema, in.into.table = in.into.table, t.Ident()
-			state = dot
-		case state == dot && t.IsPunct('.'):
-			state = name
-		case state < dot:
-			return insert{}, false
-		case t.IsPunct('('):
-			if state == values && depth == 0 {
-				in.rows++
-			}
-			state = max(state, head)
-			depth++
-		case t.IsPunct(')'):
-			depth--
-		case depth > 0:
-		case state < values && t.Is("values"):
-			state, in.exact = values, true
-		case state < values && t.Is("default"): // DEFAULT VALUES
-			state, in.rows = head, 1
-		case state == values && !t.IsPunct(','):
-			state, in.exact = rest, t.Is("returning") // else ON CONFLICT, UNION, LIMIT
-		default:
-			state = max(state, head)
-		}
+	does, ok := item.Insertion()
+	if !ok {
+		return insert{}, false
 	}
-	return in, state >= dot
-}
-
-// plainCopy reports whether the lines of a COPY's data are its rows, and all of them are taken.
-func plainCopy(item sqltext.Item) bool {
-	depth, behind := 0, false
-	for t := range item.Tokens() {
-		switch {
-		case t.IsPunct('('):
-			depth++
-		case t.IsPunct(')'):
-			depth--
-		case depth == 0 && t.Is("from"):
-			behind = true
-		case !behind:
-		case t.Is("csv"), t.Is("header"), t.Is("where"), t.Is("on_error"), t.Kind == sqltext.String && string(t.Text) == "'csv'",
-			t.Kind == sqltext.QuotedIdent && (t.Ident() == "csv" || t.Ident() == "header"):
-			return false
-		}
-	}
-	return true
+	in.rows, in.exact = does.Rows, does.Exact
+	in.into.schema, in.into.table, _, ok = sqltext.InsertTarget(item.Text)
+	return in, ok
 }
 
 // batch are INSERTs that wait to be sent together.

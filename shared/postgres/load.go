@@ -220,7 +220,7 @@ func (l *loading) copyTable(ctx context.Context, item sqltext.Item) error {
 	source := &copySource{r: l.scanner.CopyData(), after: func() {
 		l.progress.note(func(p *backup.Progress) { p.Table, p.Bytes, p.Rows = rows.Name(), l.in.n, total+l.scanner.CopyRows() })
 	}}
-	exact := l.script == nil || plainCopy(item)
+	exact := l.script == nil || item.PlainCopy()
 	into, err := l.resolve(ctx, tableName{schema, table})
 	if err != nil {
 		return err

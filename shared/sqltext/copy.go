@@ -183,3 +183,30 @@ func (s *Scanner) dataLines(text []byte) (data []byte, midLine bool) {
 	}
 	return text, true
 }
+
+// PlainCopy reports whether every line behind a COPY becomes a row: the text format, and nothing that leaves rows out.
+func (i Item) PlainCopy() bool {
+	behind := false
+	var last Token
+	for t := range i.Tokens() {
+		switch {
+		case !behind:
+			behind = last.Is("from") && (t.Is("stdin") || t.Is("stdout"))
+		case t.Kind == Word && !plainOption(t):
+			return false
+		case t.Kind == QuotedIdent, t.Kind == String && last.Is("format"):
+			return false
+		}
+		last = t
+	}
+	return true
+}
+
+func plainOption(t Token) bool {
+	for _, k := range []string{"with", "freeze", "delimiter", "delimiters", "null", "as", "encoding", "format", "text", "true", "on", "utf8"} {
+		if t.Is(k) {
+			return true
+		}
+	}
+	return false
+}
