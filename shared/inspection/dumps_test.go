@@ -270,3 +270,21 @@ func sweepDump(t *testing.T) []byte {
 	}
 	return text
 }
+
+// A well-known script by hand, with the beginning that it has where it is published: it creates and connects to its own database.
+func TestInspect_AcceptsChinook(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../infra/local/e2e/testdata/chinook.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	preamble := "DROP DATABASE IF EXISTS chinook;\n\n\nCREATE DATABASE chinook;\n\n\n\\c chinook;\n\n\n"
+	found, err := inspect(io.MultiReader(strings.NewReader(preamble), bytes.NewReader(text)))
+	f := found.Inspection
+	if err != nil || f.Completeness != backup.Unproven || f.Database != "chinook" || f.IgnoredCount != 3 || f.RowsInexact != 0 {
+		t.Fatalf("%v: %+v", err, f)
+	}
+	if rows := rowsOf(f); len(rows) != 11 || !slices.Contains(rows, "public.playlist_track 8715") || !slices.Contains(rows, "public.track 3503") {
+		t.Errorf("rows %v", rows)
+	}
+}
