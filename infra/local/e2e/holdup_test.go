@@ -48,6 +48,7 @@ type stop struct {
 // held is a session that has stopped.
 type held struct {
 	port  int    // from which the client is connected
+	to    int    // the port that it is connected to
 	letGo func() // ends the session
 }
 
@@ -244,7 +245,7 @@ var errHeld = errors.New("held up")
 
 // tell says that a stop was reached.
 func (s *session) tell(due *stop) {
-	due.reached <- &held{port: s.client.RemoteAddr().(*net.TCPAddr).Port, letGo: s.end}
+	due.reached <- &held{port: s.client.RemoteAddr().(*net.TCPAddr).Port, to: s.door.port, letGo: s.end}
 }
 
 // Types of messages, and the one that both sides send.

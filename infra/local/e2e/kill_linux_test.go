@@ -249,7 +249,7 @@ func (w *world) killer(t *testing.T, dbname string, at stop) func(...func()) tim
 			for _, do := range meanwhile {
 				do()
 			}
-			w.killBehind(t, session.port)
+			w.killBehind(t, session.port, session.to)
 			died := time.Now()
 			session.letGo()
 			letServerGo()
@@ -292,10 +292,10 @@ func (w *world) awaitLock(t *testing.T, key int64) {
 	t.Fatal("no session came to the lock")
 }
 
-// killBehind kills the worker whose connection comes from a port, and returns when it is gone.
-func (w *world) killBehind(t *testing.T, port int) {
+// killBehind kills the worker that has the connection between two ports, and returns when it is gone.
+func (w *world) killBehind(t *testing.T, port, to int) {
 	t.Helper()
-	pid, err := w.workerAt(port)
+	pid, err := w.workerAt(port, to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,11 +309,11 @@ func (w *world) killBehind(t *testing.T, port int) {
 	}
 }
 
-// workerAt finds the worker, or the pg_dump of a worker, whose connection to the server comes from a port.
+// workerAt finds the worker, or the pg_dump of a worker, that has the connection between two ports.
 // The session is held still, so it can be looked for again: /proc is read entry by entry, and one may be missed while others come and go.
-func (w *world) workerAt(port int) (pid int, err error) {
+func (w *world) workerAt(port, to int) (pid int, err error) {
 	for range 20 {
-		if pid, err = w.findWorkerAt(port); err == nil {
+		if pid, err = w.findWorkerAt(port, to); err == nil {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -321,8 +321,8 @@ func (w *world) workerAt(port int) (pid int, err error) {
 	return pid, err
 }
 
-func (w *world) findWorkerAt(port int) (int, error) {
-	inode, err := socketFrom(port)
+func (w *world) findWorkerAt(port, to int) (int, error) {
+	inode, err := socketBetween(port, to)
 	if err != nil {
 		return 0, err
 	}
@@ -336,22 +336,23 @@ func (w *world) findWorkerAt(port int) (int, error) {
 	return 0, fmt.Errorf("no worker has the connection from port %d", port)
 }
 
-// socketFrom is the inode of the loopback connection that begins at a local port.
-func socketFrom(port int) (string, error) {
+// socketBetween is the inode of the loopback connection from one port to another. The first alone does not tell: it can be that of
+// connections to several others.
+func socketBetween(port, to int) (string, error) {
 	f, err := os.Open("/proc/net/tcp")
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = f.Close() }()
 	ip := netip.MustParseAddr("127.0.0.1").As4()
-	local := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), port)
+	address := func(port int) string { return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), port) }
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		if fields := strings.Fields(lines.Text()); len(fields) > 9 && fields[1] == local {
+		if fields := strings.Fields(lines.Text()); len(fields) > 9 && fields[1] == address(port) && fields[2] == address(to) {
 			return fields[9], nil
 		}
 	}
-	return "", fmt.Errorf("no connection from %s", local)
+	return "", fmt.Errorf("no connection from port %d to port %d", port, to)
 }
 
 func children(pid int) (pids []int) {

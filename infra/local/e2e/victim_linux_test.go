@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"net"
+	"net/url"
 	"strconv"
 	"testing"
 	"time"
@@ -117,13 +118,27 @@ func (v *victims) runUpload(t *testing.T) (path string, died time.Time) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		if _, port, err := net.SplitHostPort(faults.List()[0].From); err == nil {
 			n, _ := strconv.Atoi(port)
-			v.w.killBehind(t, n)
+			v.w.killBehind(t, n, awsPort(t, v.w))
 			return path, time.Now()
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("nobody reads the upload")
 		}
 	}
+}
+
+// awsPort is where the AWS protocols are.
+func awsPort(t *testing.T, w *world) int {
+	t.Helper()
+	u, err := url.Parse(w.stack.Endpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(u.Port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // takenUp is when the newest attempt at the job began.
