@@ -4,8 +4,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 code=0
-go test "$@" ./... || code=$?
+# Many tests wait for the services most of the time, so more of them run at once than there are processors.
+go test -parallel 8 "$@" ./... || code=$?
 # The tests of the module that runs the product on one machine, end to end among them.
-# Its tests wait for jobs most of the time, so more of them run at once than there are processors.
 (cd infra/local && go test -parallel 8 "$@" ./...) || code=$?
 exit "$code"

@@ -207,7 +207,11 @@ func (w *world) nothingLeft(t *testing.T, db string, j job) {
 		objects["backups/"+db+"/"+j.ID+"/"] = 1
 	}
 	for prefix, want := range objects {
-		if n := w.current(t, prefix); n != want {
+		n := w.current(t, prefix)
+		for deadline := time.Now().Add(patience); n != want && time.Now().Before(deadline); n = w.current(t, prefix) {
+			time.Sleep(50 * time.Millisecond) // markers and the like go after the record has ended
+		}
+		if n != want {
 			t.Errorf("%d objects under %s, want %d", n, prefix, want)
 		}
 		if n := w.uploads(t, prefix); n != 0 {
