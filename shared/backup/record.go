@@ -74,8 +74,13 @@ type TableRows struct {
 	Bytes  int64  `json:"bytes"` // of SQL text, before compression; 0 where not known
 }
 
-// Name is schema and table with a dot between, for people to read.
-func (t TableRows) Name() string { return t.Schema + "." + t.Table }
+// Name is schema and table with a dot between, for people to read. A script may name a table without its schema.
+func (t TableRows) Name() string {
+	if t.Schema == "" {
+		return t.Table
+	}
+	return t.Schema + "." + t.Table
+}
 
 // TotalRows adds up rows.
 func TotalRows(tables []TableRows) (n int64) {
