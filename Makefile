@@ -46,7 +46,7 @@ test: setup ## Run all tests, on a real PostgreSQL, the S3 protocol and the real
 race: setup ## Run the tests of what is concurrent under the race detector
 	@go run -C infra/local ./testservices -- "$(CURDIR)/infra/race.sh"
 
-faults: setup ## Kill workers in the middle of their jobs and wait as long as operators would (over a minute)
+faults: setup ## Kill workers in the middle of every kind of job, wait as long as operators would, and print a table of what came of it
 	@cd infra/local && E2E_REAL_TIMES=1 go test -count=1 -run '^TestKill' -v ./e2e
 
 lint: $(GOLANGCI) ## Check format, vet, and the rules of .golangci.yml, in both modules

@@ -179,14 +179,14 @@ const apiVersion = "1.0.0"
 
 const about = "Backs up databases to S3 and restores them. Times are UTC in RFC 3339, sizes are bytes, ids are ULIDs in lower case. " +
 	"Lists are newest first and paged by cursor. Long work answers 202 with the record, which is then polled. " +
-	"Calls that create something take an Idempotency-Key. Every error is a problem of RFC 9457, but for those that API Gateway answers " +
+	"Calls that create or start something take an Idempotency-Key, so that they can be repeated. Every error is a problem of RFC 9457, but for those that API Gateway answers " +
 	"before it asks us (no valid token: 401, no such address: 404, more than 10 MB: 413, too many calls: 429): their body is {\"message\": …}."
 
 var tags = []*huma.Tag{
 	{Name: "Access", Description: "Who am I, what may I do, on which databases."},
 	{Name: "Backups", Description: "A backup is queued, running, created or failed. Only created backups can be downloaded, restored or deleted."},
-	{Name: "Uploads", Description: "An upload is a file of yours to restore. It is pending until the file was sent, received while it is inspected, then accepted or rejected."},
-	{Name: "Restores", Description: "A restore is built beside the live database, verified and compared with it. A dry run stops there and reports, and its copy can be applied as it stands for a while; a real run replaces the live database in one step. The replaced database is kept for an undo."},
+	{Name: "Uploads", Description: "An upload is a file of yours to restore: announce it, send it to the bucket, complete it. It is pending until then, received while it is inspected, and then accepted or rejected. Nothing of it is run before a restore. The file is kept for a week."},
+	{Name: "Restores", Description: "A restore is built beside the live database, verified and compared with it. A dry run stops there and reports, and its copy can be applied as it stands for a while; a real run replaces the live database in one step. The replaced database is kept for an undo. Until when is said in held.until. A restore of a database drops the copy of an earlier rehearsal of it."},
 	{Name: "Cron key", Description: "The secret with which an outside scheduler starts backups."},
 	{Name: "Activity", Description: "Who did what to which, and how it ended."},
 	{Name: "Health", Description: "For load balancers and deployments."},

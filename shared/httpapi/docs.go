@@ -35,8 +35,14 @@ type docOperation struct {
 	Params                           []docField
 	Body, Answer                     *docUse
 	Status                           string
-	Errors                           []string
+	Errors                           []docError
 	Samples                          []codeSample
+}
+
+// docError is a status that says no, with the codes that its problem can have.
+type docError struct {
+	Status string
+	Codes  []string
 }
 
 // docUse is a type where it is used.
@@ -65,18 +71,17 @@ var docFuncs = template.FuncMap{
 	"anchor": func(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "-")) },
 }
 
-func newDocs(spec *huma.OpenAPI, addresses map[string]string) docs {
+// newDocs shows the operations of each tag in the order in which they are declared: that is the one in which they are used.
+func newDocs(spec *huma.OpenAPI, routes []Route, addresses map[string]string) docs {
 	d := docs{Title: spec.Info.Title, Version: spec.Info.Version, About: spec.Info.Description, Stylesheet: addresses["docs.css"]}
 	for _, r := range access.Roles() {
 		d.Roles = append(d.Roles, docRole{r, r.Permissions()})
 	}
 	for _, tag := range spec.Tags {
 		g := docGroup{Name: tag.Name, About: tag.Description}
-		for _, address := range slices.Sorted(maps.Keys(spec.Paths)) {
-			for _, op := range operationsOf(spec.Paths[address]) {
-				if slices.Contains(op.Tags, tag.Name) {
-					g.Operations = append(g.Operations, newDocOperation(op))
-				}
+		for _, r := range routes {
+			if op := operationOf(spec.Paths[r.Path], r.Method); slices.Contains(op.Tags, tag.Name) {
+				g.Operations = append(g.Operations, newDocOperation(op))
 			}
 		}
 		d.Groups = append(d.Groups, g)
@@ -88,9 +93,14 @@ func newDocs(spec *huma.OpenAPI, addresses map[string]string) docs {
 	return d
 }
 
-// operationsOf gives a path's operations in the order in which people think of them.
-func operationsOf(p *huma.PathItem) []*huma.Operation {
-	return slices.DeleteFunc([]*huma.Operation{p.Get, p.Post, p.Put, p.Patch, p.Delete}, func(o *huma.Operation) bool { return o == nil })
+// operationOf is the operation of a method; one without tags where there is none.
+func operationOf(p *huma.PathItem, method string) *huma.Operation {
+	for _, op := range []*huma.Operation{p.Get, p.Post, p.Put, p.Patch, p.Delete} {
+		if op != nil && op.Method == method {
+			return op
+		}
+	}
+	return &huma.Operation{}
 }
 
 func newDocOperation(op *huma.Operation) docOperation {
@@ -116,7 +126,8 @@ func newDocOperation(op *huma.Operation) docOperation {
 	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {
 		r := op.Responses[status]
 		if status >= "400" {
-			d.Errors = append(d.Errors, status+" "+r.Description)
+			text, codes, _ := strings.Cut(r.Description, ": ")
+			d.Errors = append(d.Errors, docError{Status: status + " " + text, Codes: strings.Split(codes, ", ")})
 			continue
 		}
 		d.Status = status + " " + r.Description

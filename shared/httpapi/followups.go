@@ -69,8 +69,8 @@ func (a *API) registerFollowUps() {
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: restorePath + "/apply", Permission: access.RestoresRun}, id: "apply-restore", tag: "Restores",
 		summary: "Apply what was rehearsed",
-		text: "Puts the rehearsed copy in the live database's place, as it stands: nothing is loaded again. The replaced database is kept for an " +
-			"undo. Rows that came into the live database since the rehearsal are not in the copy.",
+		text: "Puts the rehearsed copy in the live database's place, as it stands: nothing is loaded again. Poll the restore until its followUp has " +
+			"ended; the restore is restored then. The replaced database is kept for an undo, with the rows that came into it since the rehearsal: the copy lacks them.",
 		status: http.StatusAccepted, refusals: withBody(refusals{404: notThere, 409: {"apply_not_possible", "idempotency_key_spent"}, 422: {"confirm_mismatch", "idempotency_key_reused"}}),
 	}, func(ctx context.Context, in *confirmedInput) (*accepted[Restore], error) {
 		return a.follow(ctx, in, "apply-restore", a.Desk.Apply)
@@ -78,8 +78,8 @@ func (a *API) registerFollowUps() {
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: restorePath + "/undo", Permission: access.RestoresRun}, id: "undo-restore", tag: "Restores",
 		summary: "Undo a restore",
-		text: "Brings the replaced database back, as it was when it was replaced. The restored one is kept in turn. Rows that came into it " +
-			"since the restore are not in the one that comes back.",
+		text: "Brings the replaced database back, as it was when it was replaced. Poll the restore until its followUp has ended; the restore is undone then. The " +
+			"restored database is kept in turn, with the rows that came into it since: the one that comes back lacks them.",
 		status: http.StatusAccepted, refusals: withBody(refusals{404: notThere, 409: {"undo_not_possible", "idempotency_key_spent"}, 422: {"confirm_mismatch", "idempotency_key_reused"}}),
 	}, func(ctx context.Context, in *confirmedInput) (*accepted[Restore], error) {
 		return a.follow(ctx, in, "undo-restore", a.Desk.Undo)

@@ -94,7 +94,7 @@ func (a *API) registerPages() error {
 		return fmt.Errorf("read the template of the docs: %w", err)
 	}
 	var docs bytes.Buffer
-	if err := t.Execute(&docs, newDocs(a.huma.OpenAPI(), addresses)); err != nil {
+	if err := t.Execute(&docs, newDocs(a.huma.OpenAPI(), a.routes, addresses)); err != nil {
 		return fmt.Errorf("write the docs: %w", err)
 	}
 	a.mux.Handle("GET /config.json", newPage("application/json", revalidate, append(config, '\n')))

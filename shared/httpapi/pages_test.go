@@ -141,6 +141,15 @@ func TestDocs_ShowsEverythingWithoutScriptsOrStrangers(t *testing.T) {
 		}
 	}
 	a.has("curl -f -K - -F file=@school.sql.gz", "upload_unproven", "where it is a real run, an apply or an undo also <code>restores:run</code>")
+	// In the order in which they are used, not in that of their addresses.
+	at := 0
+	for _, id := range []string{"create-upload", "renew-upload-links", "complete-upload", "create-restore", "get-restore", "apply-restore", "undo-restore", "cancel-restore"} {
+		next := strings.Index(a.body, `<h3 id="`+id+`"`)
+		if next <= at {
+			t.Errorf("%s stands at %d, before what comes before it", id, next)
+		}
+		at = next
+	}
 	for _, role := range access.Roles() {
 		a.has("<code>" + string(role) + "</code>")
 	}

@@ -16,6 +16,21 @@ const (
 	restorePath  = restoresPath + "/{id}"
 )
 
+// restoringSample goes from a backup to a live database that was replaced, and back.
+const restoringSample = `# Rehearse it, and look until it is rehearsed: what would change stands in report.
+restores=$URL/api/databases/school/restores
+curl -H "Authorization: Bearer $TOKEN" $restores --json '{"source":{"backup":"'$BACKUP'"}}' > restore.json
+restore=$restores/$(jq -r .id restore.json)
+curl -H "Authorization: Bearer $TOKEN" $restore
+
+# Put the rehearsed copy in the live database's place. If that was a mistake, bring the old one back.
+curl -H "Authorization: Bearer $TOKEN" $restore/apply --json '{"confirm":"school"}'
+curl -H "Authorization: Bearer $TOKEN" $restore/undo --json '{"confirm":"school"}'
+
+# Or restore without a rehearsal: here an upload that nothing proves to be complete.
+curl -H "Authorization: Bearer $TOKEN" $restores \
+  --json '{"source":{"upload":"'$UPLOAD'"},"acceptUnproven":true,"dryRun":false,"confirm":"school"}'`
+
 // RestoreList is a page of restores.
 type RestoreList struct {
 	Items []Restore `json:"items" doc:"Newest first."`
@@ -51,14 +66,16 @@ func (a *API) registerRestores() {
 		Route: Route{Method: http.MethodPost, Path: restoresPath, Permission: access.RestoresRehearse}, id: "create-restore", tag: "Restores",
 		permissionWhen: map[string]access.Permission{"dryRun is false": access.RestoresRun},
 		summary:        "Restore a backup or an upload, or rehearse that",
-		text: "Queues a restore into the database that the backup was taken of, or the upload was sent in for, and answers with its record. A dry " +
-			"run, which is the default, does everything but replace the live database. A real run needs the database's name in confirm.",
+		text: "Queues a restore into the database that the backup was taken of, or the upload was sent in for, and answers with its record. Poll it until it " +
+			"has ended. A dry run, which is the default, does everything but replace the live database: it ends as rehearsed, with a report, and can be " +
+			"applied while its copy is kept. A real run needs the database's name in confirm, and ends as restored.",
+		sample: restoringSample,
 		status: http.StatusAccepted, refusals: withBody(refusals{404: {"backup_not_found", "upload_not_found"},
 			409: {"backup_not_created", "backup_deleting", "upload_not_accepted"}, 422: {"confirm_mismatch", "upload_unproven", "idempotency_key_reused"}}),
 	}, a.createRestore)
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: restorePath, Permission: access.BackupsRead}, id: "get-restore", tag: "Restores",
-		summary: "Get a restore, with its report", text: "Its lists are bounded: at most 10,000 tables and 1,000 of everything else.",
+		summary: "Get a restore, with its report", text: "Its lists are bounded: at most 10,000 tables and 1,000 of everything else. leftOut says how many are missing; the downloaded report has more. can says what the caller can do with it now.",
 		refusals: refusals{404: {"restore_not_found", "not_found"}},
 	}, a.getRestore)
 	register(a, route{

@@ -47,7 +47,7 @@ type Summary struct {
 type Held struct {
 	Name  string    `json:"name" doc:"Its name on the server." example:"br_01kax5r9mv4e8c0d2n6h3tqz7w_kept"`
 	Bytes int64     `json:"bytes,omitempty" doc:"What it takes of the server's disk. Absent where that could not be asked."`
-	Until time.Time `json:"until" doc:"When it is dropped."`
+	Until time.Time `json:"until" doc:"When its window ends: until then it can be applied or brought back, and soon after it is dropped."`
 }
 
 // FollowUp is a job that follows a restore.

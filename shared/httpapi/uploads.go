@@ -89,13 +89,13 @@ func (a *API) registerUploads() {
 		Route: Route{Method: http.MethodPost, Path: uploadsPath, Permission: access.RestoresRehearse}, id: "create-upload", tag: "Uploads",
 		summary: "Announce a file to restore",
 		text: "Answers with the upload's record and the way to send the file: it goes to the bucket, not through this API. A file of at most 5 GiB is sent by " +
-			"one POST of a form, a larger one in parts. Then complete the upload.",
+			"one POST of a form, a larger one in parts. The links work for an hour. When the file is sent, complete the upload.",
 		sample: sendingSample, status: http.StatusCreated, refusals: withBody(refusals{422: {"upload_name_refused", string(backup.CodeFileLimit), "idempotency_key_reused"}}),
 	}, a.createUpload)
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: uploadPath, Permission: access.BackupsRead}, id: "get-upload", tag: "Uploads",
 		summary: "Get an upload, with its inspection", refusals: refusals{404: notThere},
-		text: "An upload whose file was not sent by expiresAt is shown as rejected, with the code upload_never_arrived.",
+		text: "The inspection says what the file holds and, where it was rejected, at which line and what to do. An upload whose file was not sent by expiresAt is shown as rejected, with the code upload_never_arrived.",
 	}, a.getUpload)
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: uploadPath + "/links", Permission: access.RestoresRehearse}, id: "renew-upload-links", tag: "Uploads",
@@ -105,7 +105,8 @@ func (a *API) registerUploads() {
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: uploadPath + "/complete", Permission: access.RestoresRehearse}, id: "complete-upload", tag: "Uploads",
 		summary: "Complete an upload: its file was sent", status: http.StatusAccepted, refusals: refusals{404: notThere, 409: {"upload_incomplete", "upload_gone"}},
-		text: "Has the file inspected, and answers with the record. Poll it until it is accepted or rejected. A call that was cut off can be repeated.",
+		text: "Has the file inspected, which reads it from beginning to end and runs nothing of it, and answers with the record. Poll it until it is accepted or rejected. " +
+			"Where not all of the file has arrived, the upload stays pending: send what is missing and call again. A call that was cut off can be repeated.",
 	}, a.completeUpload)
 }
 
