@@ -2,7 +2,7 @@
 # .local and nowhere else, but for PostgreSQL, which comes from the system's package manager where there is none.
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test race faults lint fmt sam moto build clean reset setup
+.PHONY: help run token test race faults bench lint fmt sam moto build clean reset setup
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .local/tools/golangci-lint-$(GOLANGCI_VERSION)
@@ -48,6 +48,9 @@ race: setup ## Run the tests of what is concurrent under the race detector
 
 faults: setup ## Kill workers in the middle of every kind of job, wait as long as operators would, and print a table of what came of it
 	@cd infra/local && E2E_REAL_TIMES=1 go test -count=1 -run '^TestKill' -v ./e2e
+
+bench: ## Measure the inspection of uploads on one processor, beside zcat | wc -l and gunzip alone
+	@GOMAXPROCS=1 go test ./shared/inspection -run '^$$' -bench Inspect -benchtime 6x
 
 lint: $(GOLANGCI) ## Check format, vet, and the rules of .golangci.yml, in both modules
 	@infra/lint.sh $(GOLANGCI)
