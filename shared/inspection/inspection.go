@@ -253,7 +253,7 @@ func (in *inspector) hazard(h backup.Hazard) {
 
 func (in *inspector) ignore(item sqltext.Item, why string) {
 	if in.found.IgnoredCount++; in.found.IgnoredCount <= maxIgnored {
-		in.found.Ignored = append(in.found.Ignored, backup.Skipped{Line: item.Line, Text: sqltext.Shorten(item.Text), Why: why})
+		in.found.Ignored = append(in.found.Ignored, backup.Skipped{Line: item.Line, Text: sqltext.Shorten([]byte(sqltext.BeforeString(string(item.Text)))), Why: why})
 	}
 }
 

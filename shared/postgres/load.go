@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -198,6 +199,11 @@ func (l *loading) sameSession(ctx context.Context, line int64) error {
 			Text: fmt.Sprintf("Line %d changed how the server reads strings (standard_conforming_strings) in a way that can't be followed.", line),
 			Hint: "Nothing was changed. " + l.remedy()}
 	}
+	if encoding := l.conn.ParameterStatus("client_encoding"); sqltext.UnsafeEncoding(encoding) {
+		return &backup.Error{Code: backup.CodeLoadFailed,
+			Text: fmt.Sprintf("Line %d changed the client encoding to %s, whose characters contain the bytes of quotes and backslashes.", line, encoding),
+			Hint: "Nothing was changed. " + l.remedy()}
+	}
 	name := applicationName(l.a)
 	if l.conn.ParameterStatus("application_name") == name || l.conn.TxStatus() == 'E' {
 		return nil
@@ -277,7 +283,7 @@ func (c *copySource) Read(b []byte) (int, error) {
 func (l *loading) statement(ctx context.Context, item sqltext.Item) error {
 	text, words := string(item.Text), parse(item)
 	v := l.verdict(words)
-	wait := later{line: item.Line, sql: text, owner: words.newOwner(), in: words.schemaOfName(), as: l.file.role}
+	wait := later{line: item.Line, sql: text, owner: words.newOwner(), in: words.schemaOfName(), as: l.giver()}
 	switch v.action {
 	case refuse:
 		return l.refused(item.Line, text)
@@ -313,12 +319,21 @@ func (l *loading) statement(ctx context.Context, item sqltext.Item) error {
 	return l.run(ctx, item.Line, text, words, v)
 }
 
+// giver is who hands over what the file says. A superuser would give what belongs to the server, such as the catalog, to whom the file
+// names: an upload is handed over by the owner of live then.
+func (l *loading) giver() string {
+	if l.script != nil && l.me.super && l.file.role == "" {
+		return l.live.owner
+	}
+	return l.file.role
+}
+
 func (l *loading) run(ctx context.Context, line int64, text string, words phrase, v verdict) error {
-	err := l.exec(ctx, text)
+	err := l.single(ctx, text)
 	if sqlState(err) == insufficientRight {
 		if milder, ok := withoutLeakproof(text, words); ok {
 			l.skip(line, text, "created without LEAKPROOF, which only a superuser may promise")
-			err = l.exec(ctx, milder)
+			err = l.single(ctx, milder)
 		}
 	}
 	if err != nil && slices.Contains(v.forgiven, sqlState(err)) {
@@ -336,6 +351,20 @@ func (l *loading) run(ctx context.Context, line int64, text string, words phrase
 		l.learnScript(words)
 	}
 	return nil
+}
+
+// single runs one statement of the file. That of an upload goes by the extended protocol, in which the server itself refuses a second
+// one behind it: a routine's body can be written so that psql, and the scanner, end it later than the server does.
+func (l *loading) single(ctx context.Context, sql string) error {
+	if l.script == nil {
+		return l.exec(ctx, sql)
+	}
+	result := l.conn.ExecParams(ctx, sql, nil, nil, nil, nil)
+	for result.NextRow() {
+		continue // as in tags
+	}
+	_, err := result.Close()
+	return err
 }
 
 // exec runs one statement as the loader and gives its rows away as they come.
@@ -399,13 +428,21 @@ func (s *staged) skip(line int64, text, why string) {
 	case n > maxSkipped:
 		return
 	}
-	s.file.skipped = append(s.file.skipped, backup.Skipped{Line: line, Text: shorten(text), Why: why})
+	s.file.skipped = append(s.file.skipped, backup.Skipped{Line: line, Text: shorten(sqltext.BeforeString(text)), Why: why})
 }
 
 func (s *staged) refused(line int64, text string) error {
 	return &backup.Error{Code: s.refusalCode(),
-		Text: fmt.Sprintf("Line %d has a statement that no dump of one database holds: %s", line, shorten(text)),
+		Text: fmt.Sprintf("Line %d has a statement that no dump of one database holds: %s", line, shorten(shown(text))),
 		Hint: "Nothing was changed. " + s.remedy()}
+}
+
+// shown is a statement as it may be shown. A record is no place for a password.
+func shown(text string) string {
+	if strings.Contains(strings.ToLower(text[:min(len(text), 4096)]), "password") {
+		return sqltext.BeforeString(text)
+	}
+	return text
 }
 
 // loadFailure says which statement the server refused.
@@ -413,6 +450,7 @@ func loadFailure(ctx context.Context, err error, line int64, text string) error 
 	if ctx.Err() != nil {
 		return fmt.Errorf("load line %d: %w", line, ctx.Err())
 	}
+	text = shown(text)
 	out := &backup.Error{Code: backup.CodeLoadFailed, Cause: err, Log: words(err)}
 	var pg *pgconn.PgError
 	switch {

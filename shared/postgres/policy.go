@@ -101,10 +101,30 @@ func (p phrase) sessionRole() string {
 // newOwner is the role in … OWNER TO role, "" where the statement is another.
 func (p phrase) newOwner() string {
 	if n := len(p); n > 4 && p.has(n-3, "owner", "to") {
-		return p.name(n - 1)
+		return p[n-1].Name()
 	}
 	return ""
 }
+
+// commands is how many commands an ALTER has: ALTER TABLE takes several, with commas between them.
+func (p phrase) commands() int {
+	n, depth := 1, 0
+	for _, t := range p {
+		switch {
+		case t.IsPunct('('):
+			depth++
+		case t.IsPunct(')'):
+			depth--
+		case depth == 0 && t.IsPunct(','):
+			n++
+		}
+	}
+	return n
+}
+
+// onlyProtects reports whether all commands of an ALTER TABLE are about row level security: others may run code, and must be run before
+// the rows are counted.
+func (p phrase) onlyProtects() bool { return p.commands() == p.count("row", "level", "security") }
 
 // schemaOfName is the schema of the first name with a dot.
 func (p phrase) schemaOfName() string {
@@ -158,13 +178,17 @@ func (l *loading) verdict(p phrase) (v verdict) {
 	if v.action == handOver && !p.readsOneWay() {
 		return verdict{action: refuse}
 	}
+	if v.action == handOver && l.script != nil && l.file.role != l.heir() && l.script.mighty[l.file.role] {
+		return verdict{action: skip, why: "an upload does nothing as a role with rights beyond the database"}
+	}
 	return v
 }
 
-// readsOneWay reports whether a statement means the same whatever a session's settings are.
+// readsOneWay reports whether a statement means the same whatever a session's settings are, and names roles as they are: escapes would
+// hide which one is meant.
 func (p phrase) readsOneWay() bool {
 	for _, t := range p {
-		if t.Kind == sqltext.String || t.IsPunct(';') || t.IsPunct('\\') {
+		if t.Kind == sqltext.String || t.Kind == sqltext.QuotedIdent && t.Text[0] != '"' || t.IsPunct(';') || t.IsPunct('\\') {
 			return false
 		}
 	}
@@ -188,7 +212,7 @@ func judgeScript(p phrase, heir string, mighty map[string]bool) verdict {
 		return verdict{action: skip, why: "what follows belongs to the database's owner"}
 	case p.begins("refresh", "materialized"):
 		return verdict{action: refresh}
-	case p.begins("alter", "table") && p.ends("disable", "row", "level", "security"):
+	case p.begins("alter", "table") && p.ends("disable", "row", "level", "security") && p.onlyProtects():
 		return verdict{action: protect} // in its turn with those that switch it on
 	case v.action == handOver && mighty[p.newOwner()]:
 		return verdict{action: skip, why: "an upload gives nothing to a role with rights beyond the database"}
@@ -238,11 +262,13 @@ func judgeAlter(p phrase, heir string) verdict {
 		return verdict{action: skip, why: "a publication of whole schemas needs a superuser"}
 	case p.has(1, "default", "privileges"):
 		return verdict{action: handOver}
+	case p.newOwner() != "" && p.commands() > 1:
+		return verdict{action: refuse} // what stands besides it would be run by the secret's role, or be lost
 	case p.newOwner() == heir && !(p.has(1, "schema") && p.name(2) == "public"):
 		return verdict{action: drop} // the hand-over gives everything to the heir
 	case p.newOwner() != "":
 		return verdict{action: handOver}
-	case p.ends("row", "level", "security") && p.is(len(p)-4, "enable", "force"):
+	case p.ends("row", "level", "security") && p.is(len(p)-4, "enable", "force") && p.onlyProtects():
 		return verdict{action: protect}
 	}
 	return verdict{}

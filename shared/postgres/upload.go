@@ -250,7 +250,7 @@ func (l *loading) endScript(ctx context.Context) error {
 	}
 	behind, err := l.sequencesBehind(ctx)
 	for _, b := range behind {
-		l.skip(0, "SELECT pg_catalog.setval("+literal(b.sequence)+", …)", fmt.Sprintf("not in the file: the sequence is behind the keys of %s, so the next row may fail", b.table))
+		l.skip(0, "setval of "+b.sequence, fmt.Sprintf("not in the file: the sequence is behind the keys of %s, so the next row may fail", b.table))
 	}
 	return err
 }

@@ -48,7 +48,66 @@ func (s *staged) Verify(ctx context.Context, want backup.Want, report func(backu
 	if err := s.exec(ctx, "ANALYZE"); err != nil {
 		return serverFailure(ctx, err, "collect the copy's statistics")
 	}
+	if err := s.recount(ctx); err != nil {
+		return err
+	}
 	return s.refuseChangedLogin(ctx)
+}
+
+// recount counts an upload's tables again where code of the file may have changed them since: what was counted is what is reported.
+// Views are filled and statistics collected with it.
+func (s *staged) recount(ctx context.Context) error {
+	if !s.uploaded() {
+		return nil
+	}
+	const firstOfUsers = 16384 // FirstNormalObjectId
+	found, err := s.query(ctx, fmt.Sprintf("SELECT EXISTS (SELECT FROM pg_catalog.pg_proc WHERE oid >= %d)", firstOfUsers))
+	if err != nil {
+		return serverFailure(ctx, err, "list the copy's functions")
+	}
+	if found[0][0] == "f" {
+		return nil
+	}
+	// Forced row level security would refuse the count even to the owner. It is lifted in a transaction that is rolled back.
+	if err := s.exec(ctx, "BEGIN; SET LOCAL row_security = off"); err != nil {
+		return serverFailure(ctx, err, "count the copy's rows again")
+	}
+	forced, err := s.query(ctx, `SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relforcerowsecurity AND `+userTables)
+	if err != nil {
+		return serverFailure(ctx, err, "count the copy's rows again")
+	}
+	for _, f := range forced {
+		if err := s.exec(ctx, "ALTER TABLE "+ident(f...)+" NO FORCE ROW LEVEL SECURITY"); err != nil {
+			return serverFailure(ctx, err, "count the copy's rows again")
+		}
+	}
+	before := s.counted
+	if err := s.countTables(ctx, nil, nil); err != nil {
+		return err
+	}
+	if err := s.exec(ctx, "ROLLBACK"); err != nil {
+		return serverFailure(ctx, err, "count the copy's rows again")
+	}
+	return s.wrong(changedRows(before, s.counted))
+}
+
+// changedRows are the tables that have other rows in a second count.
+func changedRows(first, second []backup.TableRows) (wrong []string) {
+	was := map[tableName]int64{}
+	for _, t := range first {
+		was[nameOf(t)] = t.Rows
+	}
+	for _, t := range second {
+		if n, ok := was[nameOf(t)]; !ok || n != t.Rows {
+			wrong = append(wrong, fmt.Sprintf("%s: %d rows first, %d when all was done", t.Name(), n, t.Rows))
+		}
+		delete(was, nameOf(t))
+	}
+	for t := range was {
+		wrong = append(wrong, t.schema+"."+t.table+" was gone when all was done")
+	}
+	return wrong
 }
 
 // countTables counts every table of the copy that no extension brought: those hold rows of the extension's own besides the file's.

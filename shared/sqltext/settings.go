@@ -18,7 +18,7 @@ func (s *Scanner) settings(item Item) error {
 			}
 		case "client_encoding":
 			s.encoding = encodingName(set.value)
-			if unsafeEncoding(set.value) {
+			if UnsafeEncoding(set.value) {
 				return &SyntaxError{Line: item.Line, Began: item.Line, What: "the client encoding " + set.value +
 					" has characters that contain the bytes of quotes and backslashes; convert the file to UTF-8"}
 			}
@@ -151,10 +151,13 @@ func boolean(v string) (on, ok bool) {
 	return false, false
 }
 
-// unsafeEncoding reports whether a client encoding uses ASCII bytes inside of longer characters. The server compares
+// UnsafeEncoding reports whether a client encoding uses ASCII bytes inside of longer characters. The server compares
 // encodings' names by their letters and digits.
-func unsafeEncoding(name string) bool {
+func UnsafeEncoding(name string) bool {
 	name = strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r |= 0x20
+		}
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r
 		}
