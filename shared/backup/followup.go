@@ -29,6 +29,35 @@ type FollowUp struct {
 	Kind JobKind `json:"kind"` // ApplyJob, UndoJob or DropJob
 }
 
+// Doubt is an apply or undo that ended without its being known whether the databases were exchanged. The server knows. A record keeps it
+// apart from the follow-up, in whose place the next one comes.
+type Doubt struct {
+	Kind    JobKind   `json:"kind"`
+	ID      string    `json:"id"`
+	Attempt int       `json:"attempt"`
+	Since   time.Time `json:"since"`
+}
+
+// Doubted notes that it is not known what came of the follow-up, which has ended. An earlier doubt stays: as long as there is one,
+// nothing is exchanged.
+func (r *Restore) Doubted() {
+	f := r.FollowUp
+	if r.Doubt == nil && f != nil && (f.Kind == ApplyJob || f.Kind == UndoJob) {
+		r.Doubt = &Doubt{Kind: f.Kind, ID: f.ID, Attempt: f.Attempt, Since: f.EndedAt}
+	}
+}
+
+// TookPlace records that a job of which nobody knew, the restore itself or what is in doubt of its follow-ups, has exchanged the databases.
+// held is the one that was replaced.
+func (r *Restore) TookPlace(held Held, now time.Time) {
+	if r.Doubt != nil && r.Doubt.Kind == UndoJob {
+		r.State, r.UndoneAt = Undone, now
+	} else {
+		r.State, r.SwitchedAt, r.Failure = Restored, now, nil
+	}
+	r.Held, r.Doubt = &held, nil
+}
+
 // CanApply is nil where the rehearsed copy can be switched in, else an *Error that says why not.
 func (r *Restore) CanApply(now time.Time) error {
 	const code = "apply_not_possible"
@@ -128,6 +157,15 @@ func (r *Restore) Dropped(attempt int, now time.Time) error {
 	return nil
 }
 
+// Cleared ends a drop that was there for a doubt only, which was cleared: what is held stays for its window.
+func (r *Restore) Cleared(attempt int, now time.Time) error {
+	if err := r.followed(DropJob, attempt, now); err != nil {
+		return err
+	}
+	r.Doubt = nil
+	return nil
+}
+
 // Superseded gives up the copy of a rehearsal, which was dropped because another restore of the database began.
 func (r *Restore) Superseded() error {
 	if r.State != Rehearsed || r.Held == nil {
@@ -138,7 +176,7 @@ func (r *Restore) Superseded() error {
 }
 
 func (r *Restore) release() {
-	r.Held = nil
+	r.Held, r.Doubt = nil, nil
 	if r.State == Rehearsed {
 		r.State = Expired
 	}

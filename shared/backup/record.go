@@ -279,6 +279,7 @@ type Restore struct {
 	SwitchedAt   time.Time     `json:"switchedAt,omitzero"`
 	UndoneAt     time.Time     `json:"undoneAt,omitzero"`
 	FollowUp     *FollowUp     `json:"followUp,omitempty"` // the newest
+	Doubt        *Doubt        `json:"doubt,omitempty"`
 }
 
 // Rehearse moves a dry run to rehearsed. held is its copy, nil where none is kept.

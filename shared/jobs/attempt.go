@@ -75,7 +75,9 @@ func (a *attempt) afterFailure(ctx context.Context, cause error) (*backup.Switch
 	}
 	tidy, cancel := detached(ctx)
 	defer cancel()
-	switched, err := a.engine.Recover(tidy, a.target, a.id())
+	// In the name of the next attempt: a session of this one may be at the commit still, such as on a server that waits for its standby.
+	// Only when it is gone is the answer the last word.
+	switched, err := a.engine.Recover(tidy, a.target, backup.Attempt{Job: a.job.ID, Number: a.job.Attempt + 1})
 	switch {
 	case err != nil:
 		return nil, a.unresolved(fmt.Errorf("switch: %w; and asking whether it happened: %w", cause, err))
@@ -95,7 +97,7 @@ func (a *attempt) unresolved(cause error) error {
 	}
 	return fmt.Errorf("%w: %w", errUnknown, &backup.Error{Code: backup.CodeUnreachable, Cause: cause, Log: backup.FailureOf(cause).Reason,
 		Text: fmt.Sprintf("The worker lost the database's server during the %s and could not reach it again, so it is not known whether the databases were switched.", a.kind),
-		Hint: fmt.Sprintf("Look at the server's databases: where there is one named %s, the %s has taken place and that is the one it replaced; where there is none, live is as it was.",
+		Hint: fmt.Sprintf("The server is asked again as soon as it answers, and the record says then what it found. Or look at the server's databases: where there is one named %s, the %s has taken place and that is the one it replaced; where there is none, live is as it was.",
 			keptName(a.job.ID), a.kind)})
 }
 

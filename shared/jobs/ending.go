@@ -29,6 +29,8 @@ type ledger[T any] struct {
 	job func(*T, backup.OpenJob) *backup.Job
 	// fails moves the job to failed, or what is the like of its kind.
 	fails func(r *T, o backup.OpenJob, attempt int, why backup.Failure, now time.Time) error
+	// doubted notes that it is not known what came of a job that has failed; nil where nothing depends on it.
+	doubted func(*T)
 	// detail is what the activity log says of the end of a job that did not fail.
 	detail string
 }
@@ -43,12 +45,14 @@ func restoreLedger(r backup.Records[backup.Restore], o backup.OpenJobs, a backup
 
 // followLedger is for apply, undo and drop. A restore's record has the newest of these only.
 func followLedger(r backup.Records[backup.Restore], o backup.OpenJobs, a backup.ActivityLog, log *slog.Logger) *ledger[backup.Restore] {
-	return newLedger(r, o, a, log, func(r *backup.Restore, o backup.OpenJob) *backup.Job {
+	l := newLedger(r, o, a, log, func(r *backup.Restore, o backup.OpenJob) *backup.Job {
 		if r.FollowUp == nil || r.FollowUp.ID != o.ID {
 			return nil
 		}
 		return &r.FollowUp.Job
 	})
+	l.doubted = (*backup.Restore).Doubted
+	return l
 }
 
 // uploadLedger is for inspections. There is none before the file has been received, though its marker may be there.
@@ -166,12 +170,26 @@ func (l *ledger[T]) fail(ctx context.Context, o backup.OpenJob, attempt int, why
 	if errors.Is(why, backup.ErrLeaseLost) || errors.Is(context.Cause(ctx), backup.ErrLeaseLost) {
 		return backup.ErrLeaseLost
 	}
-	if errors.Is(context.Cause(ctx), errDeadline) {
+	unknown := errors.Is(why, errUnknown)
+	if errors.Is(context.Cause(ctx), errDeadline) && !unknown {
 		why = &backup.Error{Code: backup.CodeDeadline, Cause: why,
 			Text: "The job did not fit in the time that a worker has, and was stopped.", Hint: deadlineHint(o.Kind)}
 	}
 	l.log.ErrorContext(ctx, "job failed", "kind", o.Kind, "database", o.Database, "job", o.ID, "attempt", attempt, "error", why)
-	return l.end(ctx, o, func(r *T) error { return l.fails(r, o, attempt, backup.FailureOf(why), time.Now().UTC()) })
+	return l.failed(ctx, o, attempt, backup.FailureOf(why), unknown)
+}
+
+// failed writes that a job failed, and whether it is not known what came of it.
+func (l *ledger[T]) failed(ctx context.Context, o backup.OpenJob, attempt int, why backup.Failure, unknown bool) error {
+	return l.end(ctx, o, func(r *T) error {
+		if err := l.fails(r, o, attempt, why, time.Now().UTC()); err != nil {
+			return err
+		}
+		if unknown && l.doubted != nil {
+			l.doubted(r)
+		}
+		return nil
+	})
 }
 
 // stop records that a job was stopped because somebody wanted it to be.

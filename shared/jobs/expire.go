@@ -16,7 +16,8 @@ const (
 	dropAgainMost  = 6 * time.Hour
 )
 
-// held has the databases dropped whose window has ended, and what was left by restores that ended without a word.
+// held has the databases dropped whose window has ended, and what was left by restores that ended without a word. The job that drops is also
+// the one that asks the server what came of an apply or undo in doubt.
 func (s *Sweeper) held(ctx context.Context) error {
 	all, err := s.Holdings.List(ctx, "")
 	if err != nil {
@@ -46,7 +47,10 @@ func (s *Sweeper) due(ctx context.Context, h backup.Holding) (r backup.Restore, 
 		return r, false, nil // under way, or about to be
 	}
 	since := r.EndedAt
-	if r.Held != nil {
+	switch {
+	case r.Doubt != nil: // whatever the window: what is held has another name if the job in doubt took place
+		since = r.Doubt.Since
+	case r.Held != nil:
 		since = r.Held.Until
 	}
 	now := time.Now()

@@ -50,9 +50,16 @@ func (w *Workbench) exchange(ctx context.Context, o backup.OpenJob, p *Post,
 	defer stop()
 	a := &attempt{Workbench: w, kind: o.Kind, job: job, post: p, wanted: func(ctx context.Context) error { return l.wanted(ctx, o) }}
 	switched, err := a.begin(watched)
+	var earlier *backup.Switched
 	if err == nil && switched == nil {
+		earlier, err = a.clearDoubt(watched, l, o, r)
+	}
+	if err == nil && switched == nil && earlier == nil {
 		p.Report(backup.Progress{Stage: backup.StageSwitch})
 		switched, err = do(watched, a, r)
+	}
+	if err == nil && earlier != nil {
+		return l.end(ctx, o, func(r *backup.Restore) error { return w.foundKept(r, job.Attempt, *earlier) })
 	}
 	if err != nil {
 		return l.unfinished(watched, o, job.Attempt, err)
@@ -62,11 +69,39 @@ func (w *Workbench) exchange(ctx context.Context, o backup.OpenJob, p *Post,
 	})
 }
 
+// clearDoubt asks the server what came of an earlier apply or undo of the restore, before anything is exchanged again. earlier is not nil
+// where it had taken place.
+func (a *attempt) clearDoubt(ctx context.Context, l *ledger[backup.Restore], o backup.OpenJob, r backup.Restore) (earlier *backup.Switched, err error) {
+	if r.Doubt == nil {
+		return nil, nil //nolint:nilnil // no doubt, no earlier one
+	}
+	if earlier, err = a.inDoubt(ctx, a.engine, a.target, *r.Doubt); err != nil || earlier != nil {
+		return earlier, err
+	}
+	// Written down before this job can come to be in doubt itself.
+	_, err = l.change(ctx, o, func(r *backup.Restore) error {
+		r.Doubt = nil
+		return nil
+	})
+	return nil, err
+}
+
+// inDoubt asks the server whether a job in doubt has exchanged the databases.
+func (w *Workbench) inDoubt(ctx context.Context, e backup.Engine, t backup.Target, d backup.Doubt) (*backup.Switched, error) {
+	// Recover clears what other attempts left, so it is asked in the name of one that never was.
+	switched, err := e.Recover(ctx, t, backup.Attempt{Job: d.ID, Number: d.Attempt + 1})
+	if err != nil {
+		return nil, fmt.Errorf("ask what came of the %s %s: %w", d.Kind, d.ID, err)
+	}
+	return switched, nil
+}
+
 // apply takes up the parked copy and switches it in. Where that fails the copy stays parked, to be tried again within its window.
 func (x *ApplyExecutor) apply(ctx context.Context, a *attempt, r backup.Restore) (switched *backup.Switched, err error) {
 	gone := &backup.Error{Code: backup.CodeSourceGone, Text: "The rehearsed copy is not kept any more.",
 		Hint: "Nothing was changed. Rehearse the restore again, or start it as a real run."}
-	if r.State != backup.Rehearsed || r.Held == nil { // another restore began after the apply was asked for
+	if r.State != backup.Rehearsed || r.Held == nil {
+		gone.Text = "The rehearsed copy is not kept any more: another restore of this database, asked for before the apply, has begun and taken its place."
 		return nil, gone
 	}
 	h, err := x.Holdings.Get(ctx, r.Database, r.ID)
@@ -123,6 +158,10 @@ func (x *DropExecutor) Execute(ctx context.Context, o backup.OpenJob, p *Post) e
 	if found != nil {
 		return l.end(ctx, o, func(r *backup.Restore) error { return x.foundKept(r, attempt, *found) })
 	}
+	if r.Doubt != nil && r.Held != nil && time.Now().Before(r.Held.Until) {
+		l.detail = fmt.Sprintf("The %s whose end was not known has not taken place. Nothing was dropped.", r.Doubt.Kind)
+		return l.end(ctx, o, func(r *backup.Restore) error { return r.Cleared(attempt, time.Now().UTC()) })
+	}
 	l.detail = "Nothing was left to drop."
 	if r.Held != nil {
 		l.detail = dropped(*r.Held)
@@ -134,8 +173,8 @@ func (x *DropExecutor) Execute(ctx context.Context, o backup.OpenJob, p *Post) e
 	return x.Holdings.Remove(ctx, r.Database, r.ID)
 }
 
-// drop drops what the restore holds. Where the record doesn't know of anything, the restore ended without a word: then what its attempts
-// left is cleared. found is not nil where one of them turns out to have switched.
+// drop drops what the restore holds once its window has ended. Where the record doesn't know of anything, the restore ended without a word:
+// then what its attempts left is cleared. found is not nil where one of them, or an apply or undo in doubt, turns out to have switched.
 func (x *DropExecutor) drop(ctx context.Context, r backup.Restore) (found *backup.Switched, err error) {
 	if r.FollowUp.Attempt > backup.MaxAttempts {
 		return nil, lost()
@@ -144,23 +183,34 @@ func (x *DropExecutor) drop(ctx context.Context, r backup.Restore) (found *backu
 	if err != nil {
 		return nil, err
 	}
-	if r.Held != nil {
-		return nil, engine.Drop(ctx, target, backup.Attempt{Job: r.FollowUp.ID, Number: r.FollowUp.Attempt}, r.Held.Name)
+	if r.Doubt != nil {
+		if found, err = x.inDoubt(ctx, engine, target, *r.Doubt); err != nil || found != nil {
+			return found, err
+		}
 	}
-	// Recover clears what other attempts left, so it is asked in the name of one that never was.
-	return engine.Recover(ctx, target, backup.Attempt{Job: r.ID, Number: r.Attempt + 1})
+	switch {
+	case r.Held == nil:
+		// In the name of one that never was, as above.
+		return engine.Recover(ctx, target, backup.Attempt{Job: r.ID, Number: r.Attempt + 1})
+	case r.Doubt != nil && time.Now().Before(r.Held.Until):
+		return nil, nil //nolint:nilnil // none had, and nothing is to be dropped yet
+	}
+	return nil, engine.Drop(ctx, target, backup.Attempt{Job: r.FollowUp.ID, Number: r.FollowUp.Attempt}, r.Held.Name)
 }
 
-// foundKept records that a restore whose end was not known has taken place: the database that it replaced is kept from now on, for as
-// long as any other.
-func (x *DropExecutor) foundKept(r *backup.Restore, attempt int, s backup.Switched) error {
-	held := x.kept(s)
+// foundKept ends a follow-up that found out that a job whose end was not known has taken place: the restore itself, or an earlier apply or
+// undo of it. The database that it replaced is kept from now on, for as long as any other.
+func (w *Workbench) foundKept(r *backup.Restore, attempt int, s backup.Switched) error {
+	held, kind := w.kept(s), backup.RestoreJob
+	if r.Doubt != nil {
+		kind = r.Doubt.Kind
+	}
 	why := &backup.Error{Code: backup.CodeWorkerLost,
-		Text: "The restore, whose end was not known, has taken place: the database that it replaced is kept as " + held.Name + ".",
+		Text: fmt.Sprintf("The %s, whose end was not known, has taken place: the database that it replaced is kept as %s.", kind, held.Name),
 		Hint: fmt.Sprintf("It is dropped after %s. Rename it before that if you need it longer.", held.Until.Format(time.RFC3339))}
 	if err := r.FollowUp.Fail(attempt, backup.FailureOf(why), time.Now().UTC()); err != nil {
 		return err
 	}
-	r.Held = &held
+	r.TookPlace(held, time.Now().UTC())
 	return nil
 }

@@ -65,11 +65,44 @@ func (r *restoreRun) supersede(ctx context.Context) error {
 		if old.State != backup.Rehearsed || old.Held == nil {
 			continue
 		}
+		if f := old.FollowUp; f != nil && f.State == backup.Running {
+			continue // the worker that applied it is gone, and what came of that says its next attempt
+		}
+		if old.Doubt != nil {
+			took, err := r.settle(ctx, old)
+			if err != nil {
+				return fmt.Errorf("restore %s: %w", h.Restore, err)
+			}
+			if took {
+				continue
+			}
+		}
 		if err := r.drop(ctx, old); err != nil {
 			return fmt.Errorf("restore %s: %w", h.Restore, err)
 		}
 	}
 	return nil
+}
+
+// settle asks what came of an apply in doubt. If it took place, there is no copy to drop: its record says so from now on.
+func (r *restoreRun) settle(ctx context.Context, old backup.Restore) (took bool, err error) {
+	found, err := r.inDoubt(ctx, r.engine, r.target, *old.Doubt)
+	if err != nil || found == nil {
+		return false, err
+	}
+	held := r.kept(*found)
+	_, err = r.Restores.Update(ctx, old.Database, old.ID, func(o *backup.Restore) error {
+		if o.Doubt == nil || *o.Doubt != *old.Doubt {
+			return nil // somebody else has found out
+		}
+		o.TookPlace(held, time.Now().UTC())
+		return nil
+	})
+	if err != nil {
+		return true, fmt.Errorf("record that the apply %s took place: %w", old.Doubt.ID, err)
+	}
+	r.Log.WarnContext(ctx, "apply in doubt had taken place", "restore", old.ID, "apply", old.Doubt.ID, "kept", held.Name)
+	return true, nil
 }
 
 // drop drops the copy of an earlier rehearsal. Each step can be repeated, and the one that keeps the others from being repeated is

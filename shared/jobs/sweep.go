@@ -129,7 +129,7 @@ func abandon[T any](ctx context.Context, l *ledger[T], o backup.OpenJob, beat ti
 	}
 	attempt := j.Attempt
 	why := backup.FailureOf(&backup.Error{Code: backup.CodeWorkerLost, Text: "No worker took this job up for an hour.", Hint: abandonedHint(o, attempt)})
-	return true, l.end(ctx, o, func(r *T) error { return l.fails(r, o, attempt, why, time.Now().UTC()) })
+	return true, l.failed(ctx, o, attempt, why, attempt > 0)
 }
 
 // abandonedHint says what is known of a job that no worker has told the end of.
