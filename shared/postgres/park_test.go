@@ -78,8 +78,8 @@ func (w *world) closed(name string) {
 	if !ask[bool](w, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND NOT datallowconn)`, name) {
 		w.t.Errorf("the database %s is not there, or open", name)
 	}
-	if n := ask[int](w, `SELECT count(*) FROM pg_stat_activity WHERE datname = $1`, name); n > 0 {
-		w.t.Errorf("%d sessions are in the database %s", n, name)
+	if who := ask[string](w, `SELECT coalesce(string_agg(backend_type || ' ' || application_name, ', '), '') FROM pg_stat_activity WHERE datname = $1`, name); who != "" {
+		w.t.Errorf("in the database %s are %s", name, who)
 	}
 }
 
