@@ -100,6 +100,14 @@ func (r *Restore) CanCancel() error {
 	return nil
 }
 
+// Newest is the job that is done last on this record: what follows the restore, or the restore itself.
+func (r *Restore) Newest() *Job {
+	if r.FollowUp != nil {
+		return &r.FollowUp.Job
+	}
+	return &r.Job
+}
+
 // busy reports whether a follow-up has not ended.
 func (r *Restore) busy() bool { return r.FollowUp != nil && !r.FollowUp.State.Ended() }
 

@@ -200,7 +200,7 @@ type Engine interface {
 	// A nil error means that the dump program ended well and the end mark was seen. An error of w comes back in the chain.
 	Dump(ctx context.Context, t Target, a Attempt, w io.Writer, report func(Progress)) (Dumped, error)
 	// Recover clears what other attempts at a.Job left on the server: sessions, staged databases, throw-away logins. It
-	// does not touch a kept database. switched is not nil where one of them had switched already.
+	// ends what a.Number itself left running too, and does not touch a kept database. switched is not nil where one of them had switched already.
 	Recover(ctx context.Context, t Target, a Attempt) (switched *Switched, err error)
 	// Stage checks that a restore of what need says can go through and makes an empty database beside the live one.
 	Stage(ctx context.Context, t Target, a Attempt, need Need) (Staged, error)

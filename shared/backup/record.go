@@ -9,7 +9,8 @@ import (
 type State string
 
 // The states. A backup goes queued → running → created | failed; an upload pending → received → running → accepted | rejected; a
-// restore queued → running → rehearsed | restored | failed | cancelled, then rehearsed → restored | expired and restored → undone;
+// restore queued → running → rehearsed | restored | failed | cancelled, then rehearsed → restored | expired and restored → undone (and
+// failed → restored where it turns out to have taken place);
 // what follows a restore queued → running → done | failed | cancelled.
 const (
 	Queued    State = "queued"

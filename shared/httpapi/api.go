@@ -61,7 +61,7 @@ type Desk interface {
 	Receive(ctx context.Context, u backup.Upload) (backup.Upload, error)
 	Apply(ctx context.Context, database, restore, id string, by backup.Actor) (backup.Restore, error)
 	Undo(ctx context.Context, database, restore, id string, by backup.Actor) (backup.Restore, error)
-	Cancel(ctx context.Context, database, restore string, by backup.Actor) (backup.Restore, error)
+	Cancel(ctx context.Context, database, restore, job string, by backup.Actor) (backup.Restore, error)
 }
 
 // Periodic starts the backups of many databases (all where names is empty), each once in a minute.

@@ -81,10 +81,13 @@ func (d desk) follow(ctx context.Context, kind backup.JobKind, database, restore
 	return r, d.w.open.Mark(ctx, backup.OpenJob{Database: database, Kind: kind, ID: id, Restore: restore})
 }
 
-func (d desk) Cancel(ctx context.Context, database, restore string, by backup.Actor) (backup.Restore, error) {
+func (d desk) Cancel(ctx context.Context, database, restore, job string, by backup.Actor) (backup.Restore, error) {
 	return d.w.restores.Update(ctx, database, restore, func(r *backup.Restore) error {
 		if err := r.CanCancel(); err != nil {
 			return err
+		}
+		if r.Newest().ID != job {
+			return fmt.Errorf("cancel %s, but %s is under way", job, r.Newest().ID)
 		}
 		if r.FollowUp != nil && !r.FollowUp.State.Ended() {
 			return r.FollowUp.AskCancel(by, d.w.now.Now())

@@ -147,7 +147,7 @@ func (a *API) cancelRestore(ctx context.Context, in *InRecord) (*accepted[Restor
 	if needs := cancelNeeds(r); !operator(ctx).Allows(needs) {
 		return nil, notAllowed(needs)
 	}
-	if r, err = a.Desk.Cancel(ctx, r.Database, r.ID, actor(ctx)); err != nil {
+	if r, err = a.Desk.Cancel(ctx, r.Database, r.ID, r.Newest().ID, actor(ctx)); err != nil {
 		return nil, orNotFound(err, "restore_not_found", "There is no restore with that id.")
 	}
 	return a.acceptedRestore(ctx, r), nil

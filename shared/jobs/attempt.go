@@ -75,9 +75,7 @@ func (a *attempt) afterFailure(ctx context.Context, cause error) (*backup.Switch
 	}
 	tidy, cancel := detached(ctx)
 	defer cancel()
-	// In the name of the next attempt: a session of this one may be at the commit still, such as on a server that waits for its standby.
-	// Only when it is gone is the answer the last word.
-	switched, err := a.engine.Recover(tidy, a.target, backup.Attempt{Job: a.job.ID, Number: a.job.Attempt + 1})
+	switched, err := a.engine.Recover(tidy, a.target, a.id())
 	switch {
 	case err != nil:
 		return nil, a.unresolved(fmt.Errorf("switch: %w; and asking whether it happened: %w", cause, err))

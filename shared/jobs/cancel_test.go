@@ -11,7 +11,8 @@ import (
 
 func (w *world) cancel(restore string) backup.Restore {
 	w.t.Helper()
-	r, err := w.desk.Cancel(context.Background(), "school", restore, anna)
+	stands := w.restore(restore)
+	r, err := w.desk.Cancel(context.Background(), "school", restore, stands.Newest().ID, anna)
 	if err != nil {
 		w.t.Fatalf("cancel: %v", err)
 	}
@@ -26,12 +27,25 @@ func TestCancel_OfAQueuedJobIsDoneAtOnce(t *testing.T) {
 		t.Fatalf("restore is %s", r.State)
 	}
 	w.endedOnce(backup.RestoreJob, id, backup.Cancelled)
-	_, err := w.desk.Cancel(t.Context(), "school", id, anna)
+	_, err := w.desk.Cancel(t.Context(), "school", id, id, anna)
 	refused(t, err, "cancel_not_possible")
 	w.nothingOpen()
 	w.work("second")
 	if w.engine.stagings.Load() != 0 {
 		t.Error("it was run")
+	}
+}
+
+// Who was asked whether the dry run may be cancelled was not asked about the apply that has begun since.
+func TestCancel_OfAJobThatEndedDoesNotStopTheNext(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.rehearsed()
+	id := w.apply(r.ID)
+	_, err := w.desk.Cancel(t.Context(), "school", r.ID, r.ID, anna)
+	refused(t, err, "cancel_not_possible")
+	if got := w.restore(r.ID); got.FollowUp.ID != id || got.FollowUp.Cancel != nil || got.FollowUp.State != backup.Queued {
+		t.Errorf("follow-up %+v", got.FollowUp)
 	}
 }
 

@@ -185,7 +185,7 @@ var crashes = map[string]struct {
 					return nil
 				}
 				if r := w.restore(id); r.Cancel == nil {
-					if _, err := w.desk.Cancel(context.Background(), "school", id, anna); err != nil {
+					if _, err := w.desk.Cancel(context.Background(), "school", id, id, anna); err != nil {
 						w.t.Errorf("cancel: %v", err)
 					}
 				}

@@ -211,24 +211,3 @@ func TestSweep_AnApplyThatNobodyTookUpAgainIsInDoubt(t *testing.T) {
 		t.Errorf("restore is %s, holds %+v, doubt %+v", r.State, r.Held, r.Doubt)
 	}
 }
-
-// After a failed exchange the server is asked in the name of the next attempt: a session of this one may be about to commit.
-func TestApply_AsksTheServerOnlyWhenItsOwnSessionsAreGone(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.rehearsed()
-	id := w.apply(r.ID)
-	w.engine.onSwitch = func(context.Context) error { return errAway }
-	w.engine.onRecover = func(a backup.Attempt) {
-		if a.Number != 1 { // which ends the session that waits for its commit: so it commits
-			w.engine.change(func(d map[string]string) {
-				d[keptName(id)], d[live] = d[live], d[r.Held.Name]
-				delete(d, r.Held.Name)
-			})
-		}
-	}
-	w.work("second")
-	if r = w.restore(r.ID); r.State != backup.Restored || r.Held.Name != keptName(id) {
-		t.Errorf("restore is %s, holds %+v, follow-up %+v", r.State, r.Held, r.FollowUp)
-	}
-}

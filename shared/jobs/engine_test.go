@@ -27,8 +27,6 @@ type engine struct {
 	load     error
 	verify   error
 	onSwitch func(ctx context.Context) error
-	// onRecover is called when Recover has ended the sessions of other attempts, before it looks for what they left.
-	onRecover func(backup.Attempt)
 	// at is called at each step of a restore and what follows it, before it has any effect: an error is what the step ends in.
 	at     func(ctx context.Context, step string) error
 	loaded atomic.Pointer[[]byte]
@@ -106,9 +104,6 @@ func (e *engine) Recover(ctx context.Context, _ backup.Target, a backup.Attempt)
 	}
 	if e.recover != nil || e.lostTo != nil {
 		return e.recover, e.lostTo
-	}
-	if e.onRecover != nil {
-		e.onRecover(a)
 	}
 	ours := regexp.MustCompile("^br_" + a.Job + "_[0-9]+$")
 	e.change(func(databases map[string]string) {

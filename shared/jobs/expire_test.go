@@ -46,7 +46,7 @@ func TestSweep_QueuesOneDropHoweverOftenItRuns(t *testing.T) {
 	}
 	_, err := w.desk.Apply(t.Context(), "school", r.ID, "", anna)
 	refused(t, err, "apply_not_possible")
-	_, err = w.desk.Cancel(t.Context(), "school", r.ID, anna)
+	_, err = w.desk.Cancel(t.Context(), "school", r.ID, w.restore(r.ID).FollowUp.ID, anna)
 	refused(t, err, "cancel_not_possible")
 }
 

@@ -131,24 +131,29 @@ func (d *Desk) settleFollowUp(ctx context.Context, o backup.OpenJob) (backup.Res
 }
 
 // Cancel stops a restore, or what follows it, up to the switch: at once where no worker has taken it up, else as soon as its worker
-// notices.
-func (d *Desk) Cancel(ctx context.Context, database, restore string, by backup.Actor) (backup.Restore, error) {
+// notices. job is the one that is meant: an *backup.Error where another has begun since the caller looked, which the caller may not be
+// allowed to stop.
+func (d *Desk) Cancel(ctx context.Context, database, restore, job string, by backup.Actor) (backup.Restore, error) {
 	now := time.Now().UTC()
 	r, err := d.Restores.Update(ctx, database, restore, func(r *backup.Restore) error {
 		if err := r.CanCancel(); err != nil {
 			return err
 		}
-		_, job, _ := d.newest(r)
-		return job.AskCancel(by, now)
+		_, newest, _ := d.newest(r)
+		if newest.ID != job {
+			return &backup.Error{Code: "cancel_not_possible", Text: "What was to be cancelled has ended, and something else is being done with this restore by now.",
+				Hint: "Look at the restore as it is now. Cancel that if it is not wanted either."}
+		}
+		return newest.AskCancel(by, now)
 	})
 	if err != nil {
 		return backup.Restore{}, fmt.Errorf("cancel restore %s: %w", restore, err)
 	}
-	o, job, l := d.newest(&r)
-	d.note(ctx, backup.Entry{ID: backup.DeriveID(job.Cancel.At, "cancel", job.ID), At: job.Cancel.At, Actor: by, Action: "restore.cancel", Database: database,
+	o, newest, l := d.newest(&r)
+	d.note(ctx, backup.Entry{ID: backup.DeriveID(newest.Cancel.At, "cancel", newest.ID), At: newest.Cancel.At, Actor: by, Action: "restore.cancel", Database: database,
 		Target: restore, Result: accepted, Detail: string(o.Kind)})
-	d.Log.InfoContext(ctx, "job to be cancelled", "kind", o.Kind, "database", database, "job", o.ID, "state", job.State, "by", by.Kind)
-	if job.State == backup.Cancelled {
+	d.Log.InfoContext(ctx, "job to be cancelled", "kind", o.Kind, "database", database, "job", o.ID, "state", newest.State, "by", by.Kind)
+	if newest.State == backup.Cancelled {
 		// Should this not come to its end, a worker finds the marker of a job that has ended, and does it.
 		if err := l.close(ctx, o, r); err != nil {
 			d.Log.ErrorContext(ctx, "cancelled job not closed", "kind", o.Kind, "job", o.ID, "error", err)

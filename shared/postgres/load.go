@@ -26,13 +26,15 @@ type file struct {
 	tables     tally
 	skipped    []backup.Skipped
 	handOver   []later
-	protect    []later
-	refresh    []later
-	sequences  []sequence
-	notValid   int // constraints that the file leaves unchecked
-	role       string
-	ended      bool // it was run to its end
-	filled     filled
+	// handOverBytes is the text of these.
+	handOverBytes int
+	protect       []later
+	refresh       []later
+	sequences     []sequence
+	notValid      int // constraints that the file leaves unchecked
+	role          string
+	ended         bool // it was run to its end
+	filled        filled
 }
 
 // tally adds up the rows of tables, in the order in which these were met first.
@@ -56,6 +58,9 @@ func (t *tally) add(rows backup.TableRows) {
 	t.list[i].Rows += rows.Rows
 	t.list[i].Bytes += rows.Bytes
 }
+
+// maxHandOver bounds what has to be remembered until the hand-over, in bytes of text: some 500,000 grants.
+const maxHandOver = 64 << 20
 
 // later is a statement whose time has not come.
 type later struct {
@@ -308,6 +313,10 @@ func (l *loading) statement(ctx context.Context, item sqltext.Item) error {
 		// A script may read the view further on.
 	case v.action == handOver:
 		l.file.handOver = append(l.file.handOver, wait)
+		if l.file.handOverBytes += len(wait.sql) + len(wait.path); l.file.handOverBytes > maxHandOver {
+			return &backup.Error{Code: l.refusalCode(),
+				Text: fmt.Sprintf("Line %d: owners and grants of the file have more than %d MiB of text.", item.Line, maxHandOver>>20), Hint: "Nothing was changed. " + l.remedy()}
+		}
 		return nil
 	case v.action == protect:
 		l.file.protect = append(l.file.protect, wait)

@@ -81,13 +81,13 @@ func (w *world) closed(name string) {
 		w.t.Errorf("the database %s is not there, or open", name)
 	}
 	// A session that was ended takes a moment to go, and autovacuum comes to every database.
-	const inside = `SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'`
-	n := ask[int](w, inside, name)
-	for deadline := time.Now().Add(5 * time.Second); n > 0 && time.Now().Before(deadline); n = ask[int](w, inside, name) {
+	const inside = `SELECT coalesce(string_agg(application_name, ', '), '') FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'`
+	who := ask[string](w, inside, name)
+	for deadline := time.Now().Add(5 * time.Second); who != "" && time.Now().Before(deadline); who = ask[string](w, inside, name) {
 		runtime.Gosched()
 	}
-	if n > 0 {
-		w.t.Errorf("%d sessions are in the database %s", n, name)
+	if who != "" {
+		w.t.Errorf("in the database %s are %s", name, who)
 	}
 }
 

@@ -67,12 +67,14 @@ func (e *Engine) Recover(ctx context.Context, t backup.Target, a backup.Attempt)
 // attemptPattern matches the names of a job's staged databases and logins, and not its kept database.
 func attemptPattern(job string) string { return "^" + prefix + job + "_[0-9]+$" }
 
-// endAttempts ends the sessions of other attempts and waits until they are gone.
+// endAttempts ends the sessions of other attempts and waits until they are gone. So it does with those of this attempt that run a statement
+// still: whoever recovers waits for none of them, and one that is left at its commit, such as on a server that waits for its standby, would
+// switch after the answer that it did not.
 func endAttempts(ctx context.Context, admin *pgx.Conn, t backup.Target, a backup.Attempt) error {
 	limited, cancel := context.WithTimeout(ctx, endingTime)
 	defer cancel()
 	const others = `FROM pg_stat_activity s JOIN pg_roles r ON r.oid = s.usesysid, pg_roles me
-		WHERE me.rolname = current_user AND starts_with(s.application_name, $1) AND s.application_name <> $2 AND s.pid <> pg_backend_pid()`
+		WHERE me.rolname = current_user AND starts_with(s.application_name, $1) AND (s.application_name <> $2 OR s.state = 'active') AND s.pid <> pg_backend_pid()`
 	const mine = ` AND (me.rolsuper OR NOT r.rolsuper AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')))`
 	left := 0
 	err := waitUntil(limited, func() (bool, error) {

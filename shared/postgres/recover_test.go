@@ -275,3 +275,45 @@ func TestStaged_DiscardKeepsToItsCallersTime(t *testing.T) {
 	}
 	w.clean(a.Job)
 }
+
+// A statement that this attempt gave up waiting for may be its exchange, at a commit that takes long. Before it is said that there was none,
+// it has to be gone.
+func TestEngine_RecoverEndsWhatItsOwnAttemptLeftRunning(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := context.Background()
+	mine := attempt(1)
+	name := "backup-restore " + mine.Job + "/1"
+	idle, busy := w.connectAs("postgres", name), w.connectAs("postgres", name)
+	pid := busy.PgConn().PID()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := busy.Exec(ctx, "SELECT pg_sleep(600)")
+		ended <- err
+	}()
+	watch := w.connect("postgres")
+	running := func() (n int) {
+		if err := watch.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND state = 'active'`, name).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for deadline := time.Now().Add(30 * time.Second); running() == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the statement does not run")
+		}
+	}
+	if switched, err := w.engine.Recover(ctx, w.target, mine); switched != nil || err != nil {
+		t.Errorf("it says %v, %v", switched, err)
+	}
+	if n := running(); n > 0 {
+		_, _ = watch.Exec(ctx, `SELECT pg_terminate_backend($1)`, pid)
+		t.Fatalf("%d statements run still", n)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the statement came to its end")
+	}
+	if err := idle.Ping(ctx); err != nil {
+		t.Errorf("the session that runs nothing: %v", err)
+	}
+}

@@ -134,11 +134,8 @@ func masked(item Item) []byte {
 }
 
 // BeforeString is a statement up to its first string, for people to read: strings may hold passwords. It is the same whatever is held of
-// backslashes, which matter in strings only. A command of psql, and a statement without strings, is left as it is.
+// backslashes, which matter in strings only. What has no string is left as it is.
 func BeforeString(text string) string {
-	if strings.HasPrefix(text, `\\`) {
-		return text
-	}
 	for t := range Tokens([]byte(text)) {
 		if t.Kind == String {
 			return text[:t.Offset] + "…"
