@@ -265,7 +265,7 @@ func (s *staged) otherRows(line int64, t backup.TableRows, sent, took int64) err
 		hint = "Nothing was changed. A trigger or rule of the file takes or leaves rows: put it behind the rows, and upload the file again."
 	}
 	return &backup.Error{Code: backup.CodeVerifyMismatch, Hint: hint,
-		Text: fmt.Sprintf("Line %d has %d rows for the table %s, and the server took %d.", line, sent, written(t), took)}
+		Text: fmt.Sprintf("Line %d has %d rows for the table %s, and the server took %d.", line, sent, t.Name(), took)}
 }
 
 // copySource remembers its reader's error: the server would only repeat its text.

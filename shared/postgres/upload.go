@@ -48,9 +48,6 @@ func (s *staged) refusalCode() backup.Code {
 	return backup.CodeLoadFailed
 }
 
-// written is a table's name for people. A file need not name the schema.
-func written(t backup.TableRows) string { return strings.TrimPrefix(t.Name(), ".") }
-
 // searchPath is that of the loader's session. A script may rely on a new session's own; a dump names every schema, and our own
 // queries must mean what they say whatever the file has made.
 func (s *staged) searchPath() string {
