@@ -138,6 +138,26 @@ func (s *Store) abort(ctx context.Context, key, uploadID string) error {
 	return nil
 }
 
+// lateParts are the pauses between the looks at an upload that was aborted while a part was on its way. S3 may take such a part
+// after the abort, and then keeps it, and the upload, until somebody aborts again (API reference of AbortMultipartUpload). What
+// comes later than the last look, S3 ends by the bucket's rule for stale uploads.
+var lateParts = []time.Duration{100 * time.Millisecond, 400 * time.Millisecond, 1500 * time.Millisecond}
+
+// abortLate aborts an upload again for as long as it comes back.
+func (s *Store) abortLate(ctx context.Context, key, uploadID string) error {
+	for _, pause := range lateParts {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("abort upload of %s: %w", key, context.Cause(ctx))
+		case <-time.After(pause):
+		}
+		if err := s.abort(ctx, key, uploadID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Delete implements backup.Files.
 func (s *Store) Delete(ctx context.Context, key, versionID string) error {
 	if versionID == "" {

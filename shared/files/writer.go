@@ -65,6 +65,7 @@ type writer struct {
 
 	partsMu sync.Mutex
 	parts   []types.CompletedPart // in the order in which they arrived
+	cut     bool                  // a part was given up while S3 may still have been taking it
 }
 
 // Create implements backup.Files.
@@ -191,6 +192,7 @@ func (w *writer) send() {
 		}
 		w.partsMu.Lock()
 		w.parts = append(w.parts, part)
+		w.cut = w.cut || err != nil
 		w.partsMu.Unlock()
 		w.spare.give(body)
 		w.memory.Release(w.store.weight(int64(cap(body))))
@@ -253,6 +255,11 @@ func (w *writer) clear(ctx context.Context) error {
 	defer cancel()
 	if err := w.store.abort(ctx, w.key, w.uploadID); err != nil {
 		return err
+	}
+	if w.cut {
+		if err := w.store.abortLate(ctx, w.key, w.uploadID); err != nil {
+			return err
+		}
 	}
 	w.over = true
 	return nil
