@@ -1,0 +1,23 @@
+/// <reference types="vitest/config" />
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  esbuild: { jsx: "automatic" },
+  build: {
+    // dist itself is kept in the repository, empty, so that the Go package compiles before the first build.
+    outDir: "dist/page",
+    emptyOutDir: true,
+    target: "es2022",
+    // The page's policy lets nothing in that is written into the page itself.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    license: { fileName: "assets/licences.md" },
+  },
+  server: {
+    // `npm run dev` beside `make run`: the page from here, the API from there.
+    proxy: Object.fromEntries(
+      ["/api", "/config.json", "/health", "/docs", "/openapi.json"].map((path) => [path, "http://127.0.0.1:8080"]),
+    ),
+  },
+  test: { include: ["src/**/*.test.ts", "src/**/*.test.tsx"] },
+});
