@@ -22,7 +22,7 @@ func complete() map[string]string {
 // setAll sets the environment to env alone; a variable of the machine that runs the test must not help.
 func setAll(t *testing.T, env map[string]string) {
 	t.Helper()
-	for _, name := range []string{"BUCKET", "JOBS_QUEUE_URL", "CRON_KEY_SECRET", "CRON_KEY_GRACE", "ROLE_CLAIM", "ISSUER", "SIGN_IN_URL", "CLIENT_ID",
+	for _, name := range []string{"BUCKET", "JOBS_QUEUE_URL", "CRON_KEY_SECRET", "CRON_KEY_GRACE", "ROLE_CLAIM", "ISSUER", "CLIENT_ID",
 		"LOG_LEVEL", "LOCK_EXPIRY", "LOCK_BEAT", "STOP_BEFORE_DEADLINE", "S3_PATIENCE", "POSTGRES_BIN_DIRS", "APPLY_WINDOW", "UNDO_WINDOW",
 		"SCHEDULED_DATABASES"} {
 		t.Setenv(name, env[name])
@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
 	wantAPI := APISettings{
 		Bucket: "school-backups", JobsQueueURL: "http://127.0.0.1:8081/000000000000/jobs",
 		CronKeySecret: "arn:aws:secretsmanager:eu-central-1:000000000000:secret:cron-key",
-		RoleClaim:     "cognito:groups", Issuer: "http://127.0.0.1:8082", SignInURL: "http://127.0.0.1:8082", ClientID: "console", LockExpiry: 45 * time.Second, LogLevel: slog.LevelInfo,
+		RoleClaim:     "cognito:groups", Issuer: "http://127.0.0.1:8082", ClientID: "console", LockExpiry: 45 * time.Second, LogLevel: slog.LevelInfo,
 	}
 	if api != wantAPI {
 		t.Errorf("API() = %+v, want %+v", api, wantAPI)
@@ -106,7 +106,7 @@ func TestErrorsNameTheVariable(t *testing.T) {
 	}{
 		{"BUCKET", "", api}, {"BUCKET", " ", worker}, {"BUCKET", "", schedule}, {"BUCKET", "", janitor},
 		{"JOBS_QUEUE_URL", "", api}, {"JOBS_QUEUE_URL", "jobs", worker}, {"JOBS_QUEUE_URL", "ftp://x/y", schedule}, {"JOBS_QUEUE_URL", "https://", janitor},
-		{"CRON_KEY_SECRET", "", api}, {"CRON_KEY_GRACE", "5", api}, {"CRON_KEY_GRACE", "-1s", api}, {"ISSUER", "", api}, {"ISSUER", "issuer", api}, {"SIGN_IN_URL", "auth", api},
+		{"CRON_KEY_SECRET", "", api}, {"CRON_KEY_GRACE", "5", api}, {"CRON_KEY_GRACE", "-1s", api}, {"ISSUER", "", api}, {"ISSUER", "issuer", api},
 		{"CLIENT_ID", "", api}, {"LOG_LEVEL", "loud", api}, {"LOG_LEVEL", "loud", worker}, {"LOCK_EXPIRY", "0s", api}, {"LOCK_EXPIRY", "soon", janitor},
 		{"LOCK_BEAT", "30s", worker}, {"LOCK_BEAT", "-1s", worker}, {"STOP_BEFORE_DEADLINE", "1h", worker}, {"S3_PATIENCE", "-1s", worker}, {"POSTGRES_BIN_DIRS", "[", worker},
 		{"SCHEDULED_DATABASES", "school,../x", schedule}, {"APPLY_WINDOW", "59s", worker}, {"APPLY_WINDOW", "169h", worker},
