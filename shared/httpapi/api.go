@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -77,7 +78,7 @@ type CronKey interface {
 	Check(ctx context.Context, key string) (bool, error)
 }
 
-// Options are what the API works on. All are needed but Now.
+// Options are what the API works on. All are needed but Console and Now.
 type Options struct {
 	Databases Databases
 	Backups   backup.Records[backup.Backup]
@@ -99,6 +100,9 @@ type Options struct {
 	RoleClaim string // the token's claim that lists roles
 	Issuer    string // for /config.json: where the page signs in
 	ClientID  string // for /config.json
+	Console   fs.FS  // the built page: index.html and assets/*; nil where it was not built
+	// ConnectTo are URLs of other origins that the page talks to: the identity provider's and the bucket's.
+	ConnectTo []string
 	Version   string // of the build
 	Log       *slog.Logger
 	Now       func() time.Time // nil is time.Now
@@ -159,6 +163,7 @@ func New(o Options) (*API, error) {
 	// huma has its own model of errors in the document; ours takes its place.
 	delete(registry.Map(), "ErrorModel")
 	delete(registry.Map(), "ErrorDetail")
+	forbidNullLists(registry)
 	spec, err := json.MarshalIndent(a.huma.OpenAPI(), "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
@@ -168,6 +173,18 @@ func New(o Options) (*API, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// forbidNullLists says that a list which is there is a list: huma takes every Go slice for one that may be null. Ours are empty or
+// left out, and whoever generates types from the document need not ask.
+func forbidNullLists(registry huma.Registry) {
+	for _, schema := range registry.Map() {
+		for _, property := range schema.Properties {
+			if property.Type == huma.TypeArray {
+				property.Nullable = false
+			}
+		}
+	}
 }
 
 // Routes are the operations, in the order of the document, for tests that go through them all.
