@@ -28,12 +28,16 @@ func signInPage(w http.ResponseWriter, q url.Values, redirect, problem string) {
 	if name == "" {
 		name = "Kim Example"
 	}
+	role := q.Get("role")
+	if !ValidRole(role) {
+		role = Roles()[0]
+	}
 	// Browsers hold the redirect after the form against form-action too.
 	formAction := "'self'"
 	if u, err := url.Parse(redirect); err == nil {
 		formAction += " " + u.Scheme + "://" + u.Host
 	}
-	page(w, http.StatusOK, formAction, map[string]any{"Hidden": hidden, "Roles": Roles(), "Name": name, "Problem": problem})
+	page(w, http.StatusOK, formAction, map[string]any{"Hidden": hidden, "Roles": Roles(), "Name": name, "Role": role, "Problem": problem})
 }
 
 func problemPage(w http.ResponseWriter, text string) {
