@@ -11,6 +11,11 @@ export default defineConfig({
     // The page's policy lets nothing in that is written into the page itself.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rollupOptions: {
+      // Directives for servers that render pages mean nothing here.
+      onLog: (level, log, handler) => log.code !== "MODULE_LEVEL_DIRECTIVE" && handler(level, log),
+    },
+    chunkSizeWarningLimit: 600,
     license: { fileName: "assets/licences.md" },
   },
   server: {

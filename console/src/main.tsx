@@ -1,3 +1,18 @@
+import "@mantine/core/styles.css";
+import "@mantine/dropzone/styles.css";
+import "./styles.css";
+
+import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
-createRoot(document.getElementById("root")!).render(<p>Backup &amp; Restore</p>);
+import { App } from "./app/App";
+import { finishPopup } from "./auth/popup";
+
+// The identity provider returns a second sign-in to this same address, in a window of its own.
+if (!finishPopup()) {
+  createRoot(document.getElementById("root")!).render(
+    <StrictMode>
+      <App />
+    </StrictMode>,
+  );
+}

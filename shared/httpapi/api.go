@@ -157,6 +157,7 @@ func New(o Options) (*API, error) {
 	// huma has its own model of errors in the document; ours takes its place.
 	delete(registry.Map(), "ErrorModel")
 	delete(registry.Map(), "ErrorDetail")
+	forbidNullLists(registry)
 	spec, err := json.MarshalIndent(a.huma.OpenAPI(), "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
@@ -166,6 +167,18 @@ func New(o Options) (*API, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// forbidNullLists says that a list which is there is a list: huma takes every Go slice for one that may be null. Ours are empty or
+// left out, and whoever generates types from the document need not ask.
+func forbidNullLists(registry huma.Registry) {
+	for _, schema := range registry.Map() {
+		for _, property := range schema.Properties {
+			if property.Type == huma.TypeArray {
+				property.Nullable = false
+			}
+		}
+	}
 }
 
 // Routes are the operations, in the order of the document, for tests that go through them all.

@@ -1,0 +1,305 @@
+import { QueryClient, useInfiniteQuery, useMutation, useQuery, useQueryClient, type InfiniteData } from "@tanstack/react-query";
+
+import { answer, api, type Schemas } from "./client";
+import { asProblem, type Permission } from "./problem";
+
+export type Backup = Schemas["Backup"];
+export type BackupDetail = Schemas["BackupDetail"];
+export type Upload = Schemas["Upload"];
+export type UploadDetail = Schemas["UploadDetail"];
+export type Restore = Schemas["Restore"];
+export type RestoreDetail = Schemas["RestoreDetail"];
+export type Report = Schemas["Report"];
+
+export function newQueryClient() {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: 2_000,
+        retry: (failures, error) => failures < 2 && asProblem(error).passes,
+        // What the browser says of its connection may be wrong; asking tells.
+        networkMode: "always",
+      },
+      mutations: { networkMode: "always" },
+    },
+  });
+}
+
+// Seconds between looks: at what changes by itself, and at what may change.
+const soon = 1_500;
+const later = 15_000;
+
+const ended = new Set([
+  "created",
+  "failed",
+  "accepted",
+  "rejected",
+  "rehearsed",
+  "restored",
+  "cancelled",
+  "expired",
+  "undone",
+  "done",
+]);
+
+/** Whether a job goes on by itself, so that its record is worth another look soon. */
+export const isOpen = (job: { state: string }) => !ended.has(job.state) && job.state !== "pending";
+
+/** Whether a restore goes on: itself, or what follows it. */
+export const restoreIsOpen = (r: Restore) => isOpen(r) || (r.followUp !== undefined && isOpen(r.followUp));
+
+export const keys = {
+  me: ["me"] as const,
+  databases: ["databases"] as const,
+  backups: (database: string) => ["backups", database] as const,
+  backup: (database: string, id: string) => ["backup", database, id] as const,
+  uploads: (database: string) => ["uploads", database] as const,
+  upload: (database: string, id: string) => ["upload", database, id] as const,
+  restores: (database: string) => ["restores", database] as const,
+  restore: (database: string, id: string) => ["restore", database, id] as const,
+  cronKey: ["cron-key"] as const,
+  activity: ["activity"] as const,
+};
+
+const path = (database: string) => ({ path: { database } });
+const record = (database: string, id: string) => ({ path: { database, id } });
+
+// Who is there, and what may they do.
+
+export function useMe() {
+  return useQuery({ queryKey: keys.me, queryFn: ({ signal }) => answer(api.GET("/api/me", { signal })), staleTime: 300_000 });
+}
+
+/** Whether the operator has a permission. While that is not known: no. */
+export function useMay(permission: Permission | undefined): boolean {
+  const me = useMe();
+  return permission === undefined || (me.data?.permissions.includes(permission) ?? false);
+}
+
+export function useDatabases() {
+  return useQuery({
+    queryKey: keys.databases,
+    queryFn: ({ signal }) => answer(api.GET("/api/databases", { signal })),
+    refetchInterval: 60_000,
+  });
+}
+
+// Backups.
+
+export interface BackupFilter {
+  state?: Backup["state"][];
+  from?: string;
+  to?: string;
+}
+
+type Page<T> = { items: T[]; next?: string };
+
+/** All items of the pages that were read, each once: between two reads a new record moves the others down. */
+export function itemsOf<T extends { id: string }>(data: InfiniteData<Page<T>> | undefined): T[] {
+  const seen = new Map<string, T>();
+  for (const page of data?.pages ?? []) for (const item of page.items) if (!seen.has(item.id)) seen.set(item.id, item);
+  return [...seen.values()];
+}
+
+const pageSize = 100;
+
+/** The inventory, page by page, newest first. */
+export function useBackups(database: string, filter: BackupFilter = {}) {
+  return useInfiniteQuery({
+    queryKey: [...keys.backups(database), filter],
+    queryFn: ({ pageParam, signal }) =>
+      answer(
+        api.GET("/api/databases/{database}/backups", {
+          params: { ...path(database), query: { limit: pageSize, cursor: pageParam, ...filter } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next,
+    // All pages that were read are read again: more than a few are only looked at when somebody asks.
+    refetchInterval: (query) => {
+      const pages = query.state.data?.pages ?? [];
+      if (pages.length > 3) return false;
+      return pages.some((page) => page.items.some(isOpen)) ? soon : later;
+    },
+  });
+}
+
+/** The newest created backup, whatever the inventory shows. */
+export function useNewestBackup(database: string) {
+  return useQuery({
+    queryKey: [...keys.backups(database), "newest"],
+    queryFn: async ({ signal }) => {
+      const query = { limit: 1, state: ["created" as const] };
+      const list = await answer(api.GET("/api/databases/{database}/backups", { params: { ...path(database), query }, signal }));
+      return list.items[0] ?? null;
+    },
+    refetchInterval: later,
+  });
+}
+
+export function useBackup(database: string, id: string) {
+  return useQuery({
+    queryKey: keys.backup(database, id),
+    queryFn: ({ signal }) => answer(api.GET("/api/databases/{database}/backups/{id}", { params: record(database, id), signal })),
+    refetchInterval: (query) => (query.state.data !== undefined && isOpen(query.state.data) ? soon : false),
+  });
+}
+
+/** An Idempotency-Key for one intention: a call that is sent twice is carried out once. */
+const intention = () => ({ "Idempotency-Key": crypto.randomUUID() });
+
+export function useCreateBackup(database: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: () =>
+      answer(api.POST("/api/databases/{database}/backups", { params: { ...path(database), header: intention() } })),
+    onSettled: () => queries.invalidateQueries({ queryKey: keys.backups(database) }),
+  });
+}
+
+export function useDeleteBackup(database: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => answer(api.DELETE("/api/databases/{database}/backups/{id}", { params: record(database, id) })),
+    onSettled: () => queries.invalidateQueries({ queryKey: keys.backups(database) }),
+  });
+}
+
+/** Makes a short-lived link and has the browser save what is behind it. */
+export function useDownloadBackup(database: string) {
+  return useMutation({
+    mutationFn: async (id: string) => {
+      const link = await answer(api.POST("/api/databases/{database}/backups/{id}/download", { params: record(database, id) }));
+      const a = document.createElement("a");
+      a.href = link.url;
+      a.download = link.filename;
+      a.click();
+      return link;
+    },
+  });
+}
+
+// Uploads.
+
+export function useUploads(database: string) {
+  return useQuery({
+    queryKey: keys.uploads(database),
+    queryFn: ({ signal }) =>
+      answer(api.GET("/api/databases/{database}/uploads", { params: { ...path(database), query: { limit: 50 } }, signal })),
+    refetchInterval: (query) => (query.state.data?.items.some(isOpen) === true ? soon : later),
+  });
+}
+
+export function useUpload(database: string, id: string | undefined) {
+  return useQuery({
+    queryKey: keys.upload(database, id ?? ""),
+    queryFn: ({ signal }) =>
+      answer(api.GET("/api/databases/{database}/uploads/{id}", { params: record(database, id ?? ""), signal })),
+    enabled: id !== undefined,
+    refetchInterval: (query) => (query.state.data !== undefined && isOpen(query.state.data) ? soon : false),
+  });
+}
+
+// Restores.
+
+export function useRestores(database: string) {
+  return useInfiniteQuery({
+    queryKey: keys.restores(database),
+    queryFn: ({ pageParam, signal }) =>
+      answer(
+        api.GET("/api/databases/{database}/restores", {
+          params: { ...path(database), query: { limit: 20, cursor: pageParam } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next,
+    refetchInterval: (query) => (query.state.data?.pages.some((page) => page.items.some(restoreIsOpen)) === true ? soon : later),
+  });
+}
+
+export function useRestore(database: string, id: string) {
+  return useQuery({
+    queryKey: keys.restore(database, id),
+    queryFn: ({ signal }) => answer(api.GET("/api/databases/{database}/restores/{id}", { params: record(database, id), signal })),
+    refetchInterval: (query) => {
+      const r = query.state.data;
+      if (r === undefined) return false;
+      if (restoreIsOpen(r)) return soon;
+      return r.held === undefined ? false : later;
+    },
+  });
+}
+
+export function useCreateRestore(database: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (body: Schemas["RestoreRequest"]) =>
+      answer(api.POST("/api/databases/{database}/restores", { params: { ...path(database), header: intention() }, body })),
+    onSettled: () => queries.invalidateQueries({ queryKey: keys.restores(database) }),
+  });
+}
+
+/** What can be done with a restore that is there: apply and undo take the database's name as it was typed. */
+export function useRestoreActions(database: string, id: string) {
+  const queries = useQueryClient();
+  const onSettled = async () => {
+    await Promise.all([
+      queries.invalidateQueries({ queryKey: keys.restore(database, id) }),
+      queries.invalidateQueries({ queryKey: keys.restores(database) }),
+    ]);
+  };
+  const confirmed = () => ({ params: { ...record(database, id), header: intention() } });
+  const apply = useMutation({
+    mutationFn: (confirm: string) =>
+      answer(api.POST("/api/databases/{database}/restores/{id}/apply", { ...confirmed(), body: { confirm } })),
+    onSettled,
+  });
+  const undo = useMutation({
+    mutationFn: (confirm: string) =>
+      answer(api.POST("/api/databases/{database}/restores/{id}/undo", { ...confirmed(), body: { confirm } })),
+    onSettled,
+  });
+  const cancel = useMutation({
+    mutationFn: () => answer(api.POST("/api/databases/{database}/restores/{id}/cancel", { params: record(database, id) })),
+    onSettled,
+  });
+  return { apply, undo, cancel };
+}
+
+// The cron key. A revealed one is never kept in the cache: it lives in the component that shows it.
+
+export function useCronKey() {
+  return useQuery({
+    queryKey: keys.cronKey,
+    queryFn: ({ signal }) => answer(api.GET("/api/cron-key", { signal })),
+    refetchInterval: 30_000,
+  });
+}
+
+export function useRevealCronKey() {
+  return useMutation({ mutationFn: () => answer(api.POST("/api/cron-key/reveal")), gcTime: 0 });
+}
+
+export function useRegenerateCronKey() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: () => answer(api.POST("/api/cron-key/regenerate")),
+    gcTime: 0,
+    onSettled: () => queries.invalidateQueries({ queryKey: keys.cronKey }),
+  });
+}
+
+// The activity log.
+
+export function useActivity(filter: { database?: string } = {}) {
+  return useInfiniteQuery({
+    queryKey: [...keys.activity, filter],
+    queryFn: ({ pageParam, signal }) =>
+      answer(api.GET("/api/activity", { params: { query: { limit: 50, cursor: pageParam, ...filter } }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next,
+    refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) > 3 ? false : later),
+  });
+}
