@@ -3,6 +3,12 @@
 //	local up [flags]      PostgreSQL with the demo database, the AWS protocols, the functions, the API; until Ctrl-C
 //	local exec -- command the same for the time of a command, in a folder of its own that is removed after it
 //	local token -role R   prints a bearer token for scripts
+//
+// For demos and tests of a stack that runs, on this machine only:
+//
+//	local seed            writes the records of a long history of backups, without files
+//	local sql STATEMENTS  runs statements in a registered database, to damage or to look at it
+//	local copy -as NAME   copies the demo database and registers the copy
 package main
 
 import (
@@ -24,8 +30,8 @@ func main() {
 	os.Exit(code)
 }
 
-const usage = `usage: local up [flags] | local exec [flags] -- command [argument ...] | local token -role super-admin|operator|auditor [flags]
-Each tells its flags with -h.
+const usage = `usage: local up|exec|token|seed|sql|copy [flags] [argument ...]
+Each tells its flags with -h: local token -h.
 `
 
 // run does what the arguments ask for and gives the exit code.
@@ -42,6 +48,12 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		err = execute(ctx, args[1:], out, errOut)
 	case "token":
 		err = token(args[1:], out, errOut)
+	case "seed":
+		err = seedBackups(ctx, args[1:], out, errOut)
+	case "sql":
+		err = runSQL(ctx, args[1:], out, errOut)
+	case "copy":
+		err = copyDatabase(ctx, args[1:], out, errOut)
 	default:
 		_, _ = io.WriteString(errOut, usage)
 		return 2

@@ -53,7 +53,7 @@ func (x *BackupExecutor) run(ctx context.Context, b backup.Backup, p *Post) (d b
 	if b.Attempt > backup.MaxAttempts {
 		return d, s, lost()
 	}
-	return x.stream(ctx, engine, target, attempt, fileKey(b), p)
+	return x.stream(ctx, engine, target, attempt, FileKey(b), p)
 }
 
 // stream dumps into the file, and commits it only when the dump is known to be whole.

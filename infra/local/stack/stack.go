@@ -203,7 +203,7 @@ func (s *Stack) startAWS(ctx context.Context) error {
 		return err
 	}
 	s.aws = server
-	s.config, err = awsConfig(ctx, server.URL())
+	s.config, err = Config(ctx, server.URL())
 	return err
 }
 
