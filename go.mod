@@ -2,7 +2,7 @@ module github.com/backup-restore/backup-restore
 
 go 1.26.0
 
-// Packages of npm bring Go sources too, which are none of ours.
+// Packages of npm bring Go files of their own.
 ignore ./console/node_modules
 
 require (

@@ -61,12 +61,28 @@ func TestGetBackup_ShowsProofAndTablesWithoutInternals(t *testing.T) {
 	w := newWorld(t)
 	b := w.created("school")
 	a := w.do(call{method: "GET", path: schoolBackups + "/" + b.ID, role: access.Auditor}).want(200)
-	a.lacks("version-1", "worker-1", "subject-1", "backups/school/", "crc=", "arn:")
+	a.lacks(`"worker"`, "subject-1", "arn:")
 	d := into[httpapi.BackupDetail](a)
 	if d.State != backup.Created || d.Size != 1024 || d.Rows != 42 || d.TableCount != 2 || len(d.Tables) != 2 || d.Tables[0].Table != "students" ||
 		!d.Usable || d.Unusable != nil || d.SHA256 != strings.Repeat("a", 64) || d.Failure != nil || d.Progress != nil || d.EndedAt == nil {
 		t.Errorf("%+v", d)
 	}
+}
+
+func TestGetBackup_SaysWhereTheFileLiesAndWhatHappened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.created("school")
+	d := into[httpapi.BackupDetail](w.do(call{method: "GET", path: schoolBackups + "/" + b.ID, role: access.Auditor}).want(200))
+	if d.Location == nil || *d.Location != (httpapi.FileLocation{Bucket: "the-bucket", Key: b.File.Key, VersionID: "version-1"}) || d.CRC64NVME != "crc=" {
+		t.Errorf("it lies at %+v, with the CRC %q", d.Location, d.CRC64NVME)
+	}
+	if len(d.Log) != 2 || d.Log[0].Text != "Attempt 1 began, by worker worker-1." || d.Log[1].Text != "Ended as created." || d.Log[1].At.Before(d.Log[0].At) || d.Log[0].At.IsZero() {
+		t.Errorf("log: %+v", d.Log)
+	}
+	w.do(call{method: "GET", path: schoolBackups, role: access.Auditor}).want(200).lacks(`"log"`, `"location"`, "the-bucket", "worker-1")
+	queued := into[httpapi.Backup](w.do(call{method: "POST", path: schoolBackups, role: access.Staff}).want(202)).ID
+	w.do(call{method: "GET", path: schoolBackups + "/" + queued, role: access.Auditor}).want(200).lacks(`"log"`, `"location"`, "crc64nvme")
 }
 
 func TestFailedBackup_SaysWhyAndWhatToDo(t *testing.T) {
@@ -321,7 +337,7 @@ func TestIdempotencyKey_OfADeletedBackupMakesNoSecondOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	create().want(409, "idempotency_key_spent")
-	if list, _, err := w.backups.List(t.Context(), "school", "", 10); err != nil || len(list) != 0 {
+	if list, _, err := w.backups.List(t.Context(), "school", backup.Page{Limit: 10}); err != nil || len(list) != 0 {
 		t.Errorf("the deleted backup is back: %+v, %v", list, err)
 	}
 }
@@ -352,8 +368,8 @@ func TestIdempotencyKey_AtOnceMakesOneBackup(t *testing.T) {
 // spoilt are records of which some can't be read.
 type spoilt struct{ backup.Records[backup.Backup] }
 
-func (s spoilt) List(ctx context.Context, database, after string, limit int) ([]backup.Backup, string, error) {
-	items, next, err := s.Records.List(ctx, database, after, limit)
+func (s spoilt) List(ctx context.Context, database string, p backup.Page) ([]backup.Backup, string, error) {
+	items, next, err := s.Records.List(ctx, database, p)
 	return items, next, errors.Join(err, fmt.Errorf("read records/backups/school/x.json: %w", backup.ErrUnreadable))
 }
 
