@@ -13,7 +13,10 @@ test.describe("signing in", () => {
     await expect(page.getByRole("button", { name: cleo.name })).toBeVisible();
   });
 
-  test("a sign-in that was begun elsewhere is refused in words, and another try begins at the start", async ({ visitor, watch }) => {
+  test("a sign-in that was begun elsewhere is refused in words, and another try begins at the start", async ({
+    visitor,
+    watch,
+  }) => {
     watch.allow(/No matching state found/);
     const page = await visitor();
     await page.goto("/?code=stolen&state=unknown");
@@ -59,7 +62,9 @@ test.describe("signing out", () => {
     await page.getByRole("menuitem", { name: "Sign out" }).click();
     await logout;
     await expect(page.getByRole("button", { name: "Sign in" })).toBeVisible();
-    expect(await page.evaluate(() => Object.keys(window.sessionStorage).filter((key) => key.startsWith("oidc.user")))).toEqual([]);
+    expect(await page.evaluate(() => Object.keys(window.sessionStorage).filter((key) => key.startsWith("oidc.user")))).toEqual(
+      [],
+    );
     await page.goBack();
     await expect(page.getByText(ben.name)).toHaveCount(0);
   });
@@ -68,7 +73,10 @@ test.describe("signing out", () => {
 test.describe("a session that ends", () => {
   const seconds = 6;
 
-  test("without a refresh token the page says so, keeps what is there, and goes on after another sign-in", async ({ open, watch }) => {
+  test("without a refresh token the page says so, keeps what is there, and goes on after another sign-in", async ({
+    open,
+    watch,
+  }) => {
     watch.allow(/401/);
     const access = { token: await token(ada, seconds), seconds };
     const page = await open(ada, { at: "/activity", refresh: false, access });

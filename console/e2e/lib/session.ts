@@ -43,7 +43,8 @@ async function tokens(person: Person): Promise<Tokens> {
     scope: "openid profile email",
     code_challenge: createHash("sha256").update(verifier).digest("base64url"),
     code_challenge_method: "S256",
-    ...person,
+    name: person.name,
+    role: person.role === "" ? "none" : person.role,
   });
   const answer = await fetch(`${stack.issuer}/authorize`, { method: "POST", body: form, redirect: "manual" });
   const back = new URL(answer.headers.get("Location") ?? "about:blank");

@@ -25,7 +25,8 @@ async function local(...args: string[]): Promise<string> {
   return stdout.trim();
 }
 
-export type Role = "super-admin" | "operator" | "auditor";
+/** A role that the product knows, or none. */
+export type Role = "super-admin" | "operator" | "auditor" | "";
 
 export interface Person {
   name: string;

@@ -139,9 +139,12 @@ func (i *Issuer) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := Person{Name: strings.TrimSpace(r.PostForm.Get("name")), Role: r.PostForm.Get("role")}
-	if p.Name == "" || len(p.Name) > 100 || !ValidRole(p.Role) {
+	if p.Name == "" || len(p.Name) > 100 || !slices.Contains(choices(), p.Role) {
 		signInPage(w, r.PostForm, a.redirect, "A name and a role are needed.")
 		return
+	}
+	if p.Role == noRole {
+		p.Role = ""
 	}
 	code := newSecret()
 	now := i.options.Now()

@@ -305,6 +305,20 @@ func TestToken_LifetimeIsTheOptions(t *testing.T) {
 	}
 }
 
+func TestSignIn_WithoutARoleIsInNoGroup(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	res, _ := send(t, "POST", s.URL+"/authorize", request(map[string]string{"name": "Kim", "role": "none"}))
+	to, err := res.Location()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, answer := exchange(t, s, to.Query().Get("code"), nil)
+	if c := claims(t, s, answer["access_token"].(string)); c["username"] != "Kim" || c["cognito:groups"] != nil {
+		t.Errorf("claims: %v", c)
+	}
+}
+
 func TestRefresh_GivesTokensOfTheSameSignIn(t *testing.T) {
 	t.Parallel()
 	clock := &movable{at: time.Now()}
