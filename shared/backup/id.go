@@ -60,6 +60,18 @@ func IDTime(id string) time.Time {
 	return ulid.Time(u.Time()).UTC()
 }
 
+// FirstID is the lowest id of an instant: ids of that time and later are not lower, ids of any time before are. An id knows its time to the
+// millisecond.
+func FirstID(at time.Time) string {
+	if over := at.Nanosecond() % int(time.Millisecond); over > 0 {
+		at = at.Add(time.Millisecond - time.Duration(over))
+	}
+	var id ulid.ULID
+	// An id's time is within 1970 and the year 10889, and SetTime fails for no other.
+	_ = id.SetTime(uint64(min(max(at.UnixMilli(), 0), int64(ulid.MaxTime()))))
+	return strings.ToLower(id.String())
+}
+
 // Complement replaces each Crockford digit d by 31-d, which reverses the order of ids: S3 lists keys in ascending order,
 // and a list of complemented ids is newest first. Complementing twice gives the id back. What is no id comes back unchanged.
 func Complement(id string) string {

@@ -76,3 +76,27 @@ func TestValidDatabaseName(t *testing.T) {
 		}
 	}
 }
+
+func TestFirstID_IsTheBorderBetweenBeforeAndNotBefore(t *testing.T) {
+	t.Parallel()
+	moment := time.Date(2026, 11, 22, 3, 15, 0, 7_000_000, time.UTC)
+	for _, tt := range []struct {
+		name  string
+		at    time.Time
+		under bool // an id of moment comes before FirstID(at)
+	}{
+		{"the same millisecond", moment, false},
+		{"a millisecond later", moment.Add(time.Millisecond), true},
+		{"a millisecond earlier", moment.Add(-time.Millisecond), false},
+		{"a part of a millisecond later", moment.Add(time.Nanosecond), true},
+		{"a part of a millisecond earlier", moment.Add(-time.Nanosecond), false},
+		{"before all ids", time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC), false},
+		{"the year 9999", time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), true},
+		{"behind all ids", time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC), true},
+	} {
+		first := backup.FirstID(tt.at)
+		if id := backup.DeriveID(moment, "x"); !backup.ValidID(first) || id < first != tt.under {
+			t.Errorf("%s: FirstID is %q, an id of the moment %q", tt.name, first, id)
+		}
+	}
+}

@@ -17,11 +17,11 @@ type Records[T any] interface {
 	// Update reads the record, lets change alter it, and writes it only if nobody else wrote meanwhile; else it begins
 	// again, so change may run several times. An error of change ends it and comes back as it is. ErrNotFound if none.
 	Update(ctx context.Context, database, id string, change func(*T) error) (T, error)
-	// List returns up to limit records, newest first, those older than the one named by after ("" begins at the newest),
-	// and the cursor to go on with, "" at the end. Its cost does not depend on how many records there are. A page can be
-	// shorter than limit before the end, as a record may be deleted meanwhile. ErrBadCursor for an after that is no cursor.
-	// A record that can't be read is left out; the error is ErrUnreadable then, and items and next are good nevertheless.
-	List(ctx context.Context, database, after string, limit int) (items []T, next string, err error)
+	// List returns a page of records, newest first, and the cursor to go on with, "" at the end. Its cost does not depend on
+	// how many records there are. A page can be shorter than its limit before the end, as a record may be deleted meanwhile.
+	// ErrBadCursor for a page that begins or ends at what is no id. A record that can't be read is left out; the error is
+	// ErrUnreadable then, and items and next are good nevertheless.
+	List(ctx context.Context, database string, p Page) (items []T, next string, err error)
 	// Delete removes a record; one that is not there is no error.
 	Delete(ctx context.Context, database, id string) error
 }
@@ -32,7 +32,14 @@ type ActivityLog interface {
 	// step with a derived id is logged once.
 	Append(ctx context.Context, e Entry) error
 	// List is as Records.List, over all databases.
-	List(ctx context.Context, after string, limit int) (items []Entry, next string, err error)
+	List(ctx context.Context, p Page) (items []Entry, next string, err error)
+}
+
+// Page says which part of a list is wanted. Its bounds are ids, by which lists are ordered; they need not be those of a record: see FirstID.
+type Page struct {
+	After  string // a cursor: only what is older than this id; "" begins at the newest
+	Oldest string // nothing that is older than this id, which is not even read; "" goes to the end
+	Limit  int
 }
 
 // JobKind is the kind of a job.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/backup-restore/backup-restore/shared/access"
@@ -30,42 +31,43 @@ type ActivityList struct {
 
 type activityInput struct {
 	InPage
+	InPeriod
 	Database string `query:"database" maxLength:"63" doc:"Only what is about this database." example:"school"`
+	Actor    string `query:"actor" maxLength:"200" doc:"Only what somebody did whose name has this in it, in whichever case." example:"ada"`
+	Action   string `query:"action" maxLength:"50" doc:"Only this action; with a dot at its end, all that begin so." example:"restore."`
+	Result   string `query:"result" maxLength:"50" doc:"Only what ended so." example:"failed"`
 }
-
-// maxActivityPages is how many pages of the log one call reads in search of a database's lines. The log has one order
-// for all databases, so a search may find little; the cursor goes on from there.
-const maxActivityPages = 5
 
 func (a *API) registerActivity() {
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: "/api/activity", Permission: access.ActivityRead}, id: "list-activity", tag: "Activity",
-		summary: "List who did what", refusals: refusals{400: {"cursor_invalid"}, 422: {"request_invalid"}},
+		summary: "List who did what", text: searchText, refusals: refusals{400: {"cursor_invalid"}, 422: {"request_invalid"}},
 	}, a.listActivity)
 }
 
 func (a *API) listActivity(ctx context.Context, in *activityInput) (*output[ActivityList], error) {
-	if err := checkCursor(in.Cursor); err != nil {
-		return nil, err
+	q := query[backup.Entry]{InPage: in.InPage, InPeriod: in.InPeriod, list: a.Activity.List, id: func(e backup.Entry) string { return e.ID }}
+	if in.Database+in.Actor+in.Action+in.Result != "" {
+		q.wanted = in.wants
 	}
-	list := ActivityList{Items: []Activity{}, Next: in.Cursor}
-	for range maxActivityPages {
-		// What is left is asked for, so that a page never ends behind a line that the next one would skip.
-		entries, next, err := a.Activity.List(ctx, list.Next, in.Limit-len(list.Items))
-		if err := a.readable(ctx, err); err != nil {
-			return nil, fmt.Errorf("list activity: %w", err)
-		}
-		for _, e := range entries {
-			if in.Database == "" || e.Database == in.Database {
-				list.Items = append(list.Items, activityView(e))
-			}
-		}
-		list.Next = next
-		if next == "" || in.Database == "" || len(list.Items) == in.Limit {
-			break
-		}
+	entries, next, err := search(ctx, a, q)
+	if err != nil {
+		return nil, fmt.Errorf("list activity: %w", err)
+	}
+	list := ActivityList{Items: []Activity{}, Next: next}
+	for _, e := range entries {
+		list.Items = append(list.Items, activityView(e))
 	}
 	return &output[ActivityList]{list}, nil
+}
+
+// wants reports whether an entry passes the filters. The log has one order for all databases.
+func (in *activityInput) wants(e backup.Entry) bool {
+	action := e.Action == in.Action || strings.HasSuffix(in.Action, ".") && strings.HasPrefix(e.Action, in.Action)
+	return (in.Database == "" || e.Database == in.Database) &&
+		(in.Actor == "" || strings.Contains(strings.ToLower(e.Actor.Name), strings.ToLower(in.Actor))) &&
+		(in.Action == "" || action) &&
+		(in.Result == "" || e.Result == in.Result)
 }
 
 func activityView(e backup.Entry) Activity {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/backup-restore/backup-restore/shared/access"
@@ -45,7 +46,7 @@ type InPageOfDatabase struct {
 // BackupList is a page of backups.
 type BackupList struct {
 	Items []Backup `json:"items" doc:"Newest first."`
-	Next  string   `json:"next,omitempty" doc:"The cursor of the next page. Absent on the last one. A page may be shorter than its limit before the last."`
+	Next  string   `json:"next,omitempty" doc:"The cursor of the next page. Absent on the last one. A page may be shorter than its limit, or empty, before the last."`
 }
 
 // Download is a link to a backup's file.
@@ -63,7 +64,8 @@ type accepted[T any] struct {
 func (a *API) registerBackups() {
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: backupsPath, Permission: access.BackupsRead}, id: "list-backups", tag: "Backups",
-		summary: "List the backups of a database", refusals: refusals{400: {"cursor_invalid"}, 422: {"request_invalid"}},
+		summary: "List the backups of a database", text: searchText,
+		refusals: refusals{400: {"cursor_invalid"}, 422: {"request_invalid"}},
 	}, a.listBackups)
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: backupsPath, Permission: access.BackupsCreate}, id: "create-backup", tag: "Backups",
@@ -86,12 +88,22 @@ func (a *API) registerBackups() {
 	}, a.downloadBackup)
 }
 
-func (a *API) listBackups(ctx context.Context, in *InPageOfDatabase) (*output[BackupList], error) {
-	if err := checkCursor(in.Cursor); err != nil {
-		return nil, err
+type listBackupsInput struct {
+	InPageOfDatabase
+	InPeriod
+	States []backup.State `query:"state,explode" enum:"queued,running,created,failed" doc:"Only backups in one of these states. Repeat it for more than one."`
+}
+
+func (a *API) listBackups(ctx context.Context, in *listBackupsInput) (*output[BackupList], error) {
+	q := query[backup.Backup]{InPage: in.InPage, InPeriod: in.InPeriod, id: func(b backup.Backup) string { return b.ID },
+		list: func(ctx context.Context, p backup.Page) ([]backup.Backup, string, error) {
+			return a.Backups.List(ctx, database(ctx).Name, p)
+		}}
+	if len(in.States) > 0 {
+		q.wanted = func(b backup.Backup) bool { return slices.Contains(in.States, b.State) }
 	}
-	records, next, err := a.Backups.List(ctx, database(ctx).Name, in.Cursor, in.Limit)
-	if err := a.readable(ctx, err); err != nil {
+	records, next, err := search(ctx, a, q)
+	if err != nil {
 		return nil, fmt.Errorf("list backups: %w", err)
 	}
 	now := a.board(ctx)

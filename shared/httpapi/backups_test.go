@@ -321,7 +321,7 @@ func TestIdempotencyKey_OfADeletedBackupMakesNoSecondOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	create().want(409, "idempotency_key_spent")
-	if list, _, err := w.backups.List(t.Context(), "school", "", 10); err != nil || len(list) != 0 {
+	if list, _, err := w.backups.List(t.Context(), "school", backup.Page{Limit: 10}); err != nil || len(list) != 0 {
 		t.Errorf("the deleted backup is back: %+v, %v", list, err)
 	}
 }
@@ -352,8 +352,8 @@ func TestIdempotencyKey_AtOnceMakesOneBackup(t *testing.T) {
 // spoilt are records of which some can't be read.
 type spoilt struct{ backup.Records[backup.Backup] }
 
-func (s spoilt) List(ctx context.Context, database, after string, limit int) ([]backup.Backup, string, error) {
-	items, next, err := s.Records.List(ctx, database, after, limit)
+func (s spoilt) List(ctx context.Context, database string, p backup.Page) ([]backup.Backup, string, error) {
+	items, next, err := s.Records.List(ctx, database, p)
 	return items, next, errors.Join(err, fmt.Errorf("read records/backups/school/x.json: %w", backup.ErrUnreadable))
 }
 

@@ -217,7 +217,7 @@ func TestDatabases_AMistakeInOneRegistrationIsShownAndStopsNoOther(t *testing.T)
 	}
 	w.cron(w.cronKey(), "").want(409, "secret_unusable")
 	for _, database := range []string{"chinook", "school"} {
-		if backups, _, err := w.backups.List(t.Context(), database, "", 10); err != nil || len(backups) != 1 {
+		if backups, _, err := w.backups.List(t.Context(), database, backup.Page{Limit: 10}); err != nil || len(backups) != 1 {
 			t.Errorf("%s has %d backups, %v", database, len(backups), err)
 		}
 	}

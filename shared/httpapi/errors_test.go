@@ -86,6 +86,11 @@ func TestBadRequests(t *testing.T) {
 		{"source that is not there", call{method: "POST", path: restores, body: `{"source":{"backup":"` + backup.NewID() + `"}}`}, 404, "backup_not_found", ""},
 		{"not confirmed", call{method: "POST", path: restores, body: `{` + source + `,"dryRun":false}`}, 422, "confirm_mismatch", "body.confirm"},
 		{"wrongly confirmed", call{method: "POST", path: restores, body: `{` + source + `,"dryRun":false,"confirm":"School"}`}, 422, "confirm_mismatch", "body.confirm"},
+		{"state that is none", call{method: "GET", path: backups + "?state=created&state=gone"}, 422, "request_invalid", "query.state[1]"},
+		{"beginning that is no time", call{method: "GET", path: backups + "?from=yesterday"}, 422, "request_invalid", "query.from"},
+		{"end that is a day", call{method: "GET", path: "/api/activity?to=2026-11-22"}, 422, "request_invalid", "query.to"},
+		{"period that ends before it begins", call{method: "GET", path: backups + "?from=2026-11-23T00:00:00Z&to=2026-11-22T00:00:00Z"}, 422, "request_invalid", "query.from"},
+		{"period of no time", call{method: "GET", path: "/api/activity?from=2026-11-23T00:00:00Z&to=2026-11-23T00:00:00Z"}, 422, "request_invalid", "query.from"},
 		{"idempotency key too long", call{method: "POST", path: backups, header: map[string]string{"Idempotency-Key": strings.Repeat("k", 256)}}, 422, "request_invalid", "header.Idempotency-Key"},
 		{"idempotency key that does not print", call{method: "POST", path: backups, header: map[string]string{"Idempotency-Key": "a\x07b"}}, 422, "request_invalid", "header.Idempotency-Key"},
 	}
@@ -96,7 +101,7 @@ func TestBadRequests(t *testing.T) {
 			w.t = t
 			tt.call.role = access.SuperAdmin
 			a := w.do(tt.call).want(tt.status, tt.code)
-			a.lacks("goroutine", "json:", "httpapi", "github.com", "arn:", "../")
+			a.lacks("goroutine", "json:", "httpapi", "github.com", "arn:", "../", "2006-01-02")
 			if a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Cache-Control") != "no-store" {
 				t.Errorf("headers: %v", a.header)
 			}
@@ -152,7 +157,7 @@ type failingBackups struct {
 	do  func()
 }
 
-func (f failingBackups) List(context.Context, string, string, int) ([]backup.Backup, string, error) {
+func (f failingBackups) List(context.Context, string, backup.Page) ([]backup.Backup, string, error) {
 	if f.do != nil {
 		f.do()
 	}
@@ -285,7 +290,7 @@ func TestRequest_IsLoggedWithoutSecrets(t *testing.T) {
 	if strings.Contains(log, key[:20]) || !strings.Contains(log, `"path":"/cron/backups"`) || !strings.Contains(log, "cron key refused") {
 		t.Errorf("log: %s", log)
 	}
-	if e, _, err := w.activity.List(t.Context(), "", 100); err != nil || strings.Contains(fmt.Sprintf("%+v", e), key[:20]) {
+	if e, _, err := w.activity.List(t.Context(), backup.Page{Limit: 100}); err != nil || strings.Contains(fmt.Sprintf("%+v", e), key[:20]) {
 		t.Errorf("activity shows the key, or %v", err)
 	}
 }

@@ -295,7 +295,7 @@ func (w *world) set(b backup.Backup, change func(*backup.Backup)) {
 // entries are the lines of the activity log, newest first, as "action result target".
 func (w *world) entries() []string {
 	w.t.Helper()
-	all, _, err := w.activity.List(w.t.Context(), "", 1000)
+	all, _, err := w.activity.List(w.t.Context(), backup.Page{Limit: 1000})
 	if err != nil {
 		w.t.Fatal(err)
 	}

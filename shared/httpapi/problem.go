@@ -187,8 +187,11 @@ func problemOfHuma(e *huma.ErrorModel) *Problem {
 			continue
 		}
 		message := d.Message
-		if strings.HasPrefix(message, "json:") {
+		switch {
+		case strings.HasPrefix(message, "json:"):
 			message = "a value of another type is expected"
+		case strings.HasPrefix(message, "invalid date/time"): // it quotes Go's own way to write a format
+			message = "expected a time such as 2026-11-22T03:15:00Z"
 		}
 		p.Errors = append(p.Errors, FieldError{Location: d.Location, Message: message})
 	}

@@ -89,7 +89,7 @@ func (a *API) listRestores(ctx context.Context, in *InPageOfDatabase) (*output[R
 	if err := checkCursor(in.Cursor); err != nil {
 		return nil, err
 	}
-	records, next, err := a.Restores.List(ctx, database(ctx).Name, in.Cursor, in.Limit)
+	records, next, err := a.Restores.List(ctx, database(ctx).Name, backup.Page{After: in.Cursor, Limit: in.Limit})
 	if err := a.readable(ctx, err); err != nil {
 		return nil, fmt.Errorf("list restores: %w", err)
 	}

@@ -114,7 +114,7 @@ func (a *API) listUploads(ctx context.Context, in *InPageOfDatabase) (*output[Up
 	if err := checkCursor(in.Cursor); err != nil {
 		return nil, err
 	}
-	records, next, err := a.Uploads.List(ctx, database(ctx).Name, in.Cursor, in.Limit)
+	records, next, err := a.Uploads.List(ctx, database(ctx).Name, backup.Page{After: in.Cursor, Limit: in.Limit})
 	if err := a.readable(ctx, err); err != nil {
 		return nil, fmt.Errorf("list uploads: %w", err)
 	}

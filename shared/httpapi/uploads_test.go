@@ -67,7 +67,7 @@ func (w *world) setUpload(id string, change func(*backup.Upload)) {
 func (w *world) upload(id string) httpapi.UploadDetail {
 	w.t.Helper()
 	a := w.do(call{method: "GET", path: schoolUploads + "/" + id, role: access.Auditor}).want(200)
-	a.lacks("worker-1", "uploads/school", "version-of", "subject-of", "parts-of", "crc")
+	a.lacks("worker-1", "uploads/school", "version-of", "subject-of", "parts-of", "crc64")
 	return into[httpapi.UploadDetail](a)
 }
 
@@ -167,7 +167,7 @@ func TestUpload_RefusedByNameOrSizeLeavesNothing(t *testing.T) {
 			}
 		})
 	}
-	if all, _, err := w.uploads.List(t.Context(), "school", "", 100); err != nil || len(all) != 0 || w.box.signed() != 0 || len(w.entries()) != 0 {
+	if all, _, err := w.uploads.List(t.Context(), "school", backup.Page{Limit: 100}); err != nil || len(all) != 0 || w.box.signed() != 0 || len(w.entries()) != 0 {
 		t.Errorf("left: %+v, %d links, activity %q, %v", all, w.box.signed(), w.entries(), err)
 	}
 }
@@ -291,7 +291,7 @@ func TestUpload_WhoseLinksCannotBeSignedIsRepeatedUnderItsKey(t *testing.T) {
 	}
 	create.body = announce("a.sql", 2)
 	w.do(create).want(422, "idempotency_key_reused")
-	if all, _, err := w.uploads.List(t.Context(), "school", "", 10); err != nil || len(all) != 1 {
+	if all, _, err := w.uploads.List(t.Context(), "school", backup.Page{Limit: 10}); err != nil || len(all) != 1 {
 		t.Errorf("%d uploads, %v", len(all), err)
 	}
 }

@@ -239,7 +239,7 @@ func TestCancel_WhileAWorkerTakesTheJobUpIsToldOnce(t *testing.T) {
 	if r := w.restore(id); r.State != backup.Cancelled || w.engine.stagings.Load() != 0 {
 		t.Errorf("restore is %s", r.State)
 	}
-	entries, _, err := w.store.Activity().List(t.Context(), "", 100)
+	entries, _, err := w.store.Activity().List(t.Context(), backup.Page{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func (w *world) server(want ...string) {
 // ends are how often the activity log says that a job of a kind ended, on a record.
 func (w *world) ends(kind backup.JobKind, target string) (results []string) {
 	w.t.Helper()
-	entries, _, err := w.store.Activity().List(context.Background(), "", 100)
+	entries, _, err := w.store.Activity().List(context.Background(), backup.Page{Limit: 100})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ var crashes = map[string]struct {
 			}
 			w.server(r.Held.Name)
 			w.holds(id)
-			all, _, err := w.store.Restores().List(context.Background(), "school", "", 10)
+			all, _, err := w.store.Restores().List(context.Background(), "school", backup.Page{Limit: 10})
 			if err != nil || len(all) != 2 || all[1].State != backup.Expired || all[1].Held != nil {
 				w.t.Errorf("the earlier one is %+v, %v", all[1], err)
 			}

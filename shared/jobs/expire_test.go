@@ -25,7 +25,7 @@ func TestSweep_DropsWhatIsPastItsWindowAndNothingElse(t *testing.T) {
 	}
 	_, err := w.desk.Undo(t.Context(), "school", first.ID, "", anna)
 	refused(t, err, "undo_not_possible")
-	entries, _, err := w.store.Activity().List(t.Context(), "", 1)
+	entries, _, err := w.store.Activity().List(t.Context(), backup.Page{Limit: 1})
 	if err != nil || len(entries) != 1 || entries[0].Action != "drop.end" || entries[0].Detail != "Dropped "+first.Held.Name+", which freed 5 bytes." {
 		t.Errorf("activity: %+v, %v", entries, err)
 	}
@@ -240,7 +240,7 @@ func TestRestore_KeepsWhatEarlierRestoresReplaced(t *testing.T) {
 	if r.State != backup.Expired || r.Held != nil {
 		t.Errorf("the earlier rehearsal is %s, holds %+v", r.State, r.Held)
 	}
-	entries, _, err := w.store.Activity().List(t.Context(), "", 100)
+	entries, _, err := w.store.Activity().List(t.Context(), backup.Page{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func refused(t *testing.T, err error, want backup.Code) {
 
 func (w *world) actions() (all []string) {
 	w.t.Helper()
-	entries, _, err := w.store.Activity().List(context.Background(), "", 100)
+	entries, _, err := w.store.Activity().List(context.Background(), backup.Page{Limit: 100})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func TestBackup_BecomesCreatedWithItsProof(t *testing.T) {
 		t.Errorf("the file holds %q", text)
 	}
 	w.nothingOpen()
-	entries, _, err := w.store.Activity().List(t.Context(), "", 10)
+	entries, _, err := w.store.Activity().List(t.Context(), backup.Page{Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,8 +27,8 @@ func (l activityLog) Append(ctx context.Context, e backup.Entry) error {
 }
 
 // List implements backup.ActivityLog.
-func (l activityLog) List(ctx context.Context, after string, limit int) (items []backup.Entry, next string, err error) {
-	items, next, err = page[backup.Entry](ctx, l.bucket, activityFolder, after, limit)
+func (l activityLog) List(ctx context.Context, p backup.Page) (items []backup.Entry, next string, err error) {
+	items, next, err = page[backup.Entry](ctx, l.bucket, activityFolder, p)
 	if err != nil {
 		return items, next, s3call.Error(err, "list activity")
 	}

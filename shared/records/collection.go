@@ -112,12 +112,12 @@ func (c collection[T]) updateOnce(ctx context.Context, key string, change func(*
 }
 
 // List implements backup.Records.
-func (c collection[T]) List(ctx context.Context, database, after string, limit int) (items []T, next string, err error) {
+func (c collection[T]) List(ctx context.Context, database string, p backup.Page) (items []T, next string, err error) {
 	f, err := folder(c.prefix, database)
 	if err != nil {
 		return nil, "", fmt.Errorf("list records: %w", err)
 	}
-	items, next, err = page[T](ctx, c.bucket, f, after, limit)
+	items, next, err = page[T](ctx, c.bucket, f, p)
 	if err != nil {
 		return items, next, s3call.Error(err, "list records")
 	}
@@ -148,14 +148,12 @@ func read[T any](ctx context.Context, b *bucket, key string) (v T, o object, err
 }
 
 // page is one page of the records below folder, newest first: one LIST and a GET for each record.
-func page[T any](ctx context.Context, b *bucket, folder, after string, limit int) (items []T, next string, err error) {
-	startAfter := ""
-	if after != "" {
-		if startAfter, err = recordKey(folder, after); err != nil {
-			return nil, "", fmt.Errorf("cursor %.80q: %w", after, backup.ErrBadCursor)
-		}
+func page[T any](ctx context.Context, b *bucket, folder string, p backup.Page) (items []T, next string, err error) {
+	startAfter, last, err := borders(folder, p)
+	if err != nil {
+		return nil, "", err
 	}
-	limit = min(max(limit, 1), maxPage)
+	limit := min(max(p.Limit, 1), maxPage)
 	var keys []string
 	for more := true; more && len(keys) == 0; {
 		// A second LIST is needed only where a whole page is of objects that are no records.
@@ -164,6 +162,10 @@ func page[T any](ctx context.Context, b *bucket, folder, after string, limit int
 			return nil, "", err
 		}
 		for _, o := range found {
+			if last != "" && o.key > last {
+				more = false
+				break
+			}
 			startAfter = o.key
 			if id := recordID(folder, o.key); id != "" {
 				keys, next = append(keys, o.key), id
@@ -178,6 +180,22 @@ func page[T any](ctx context.Context, b *bucket, folder, after string, limit int
 		return nil, "", err
 	}
 	return items, next, err
+}
+
+// borders are the key behind which a page begins and the one behind which it ends, "" for none.
+func borders(folder string, p backup.Page) (startAfter, last string, err error) {
+	for _, b := range []struct {
+		id  string
+		key *string
+	}{{p.After, &startAfter}, {p.Oldest, &last}} {
+		if b.id == "" {
+			continue
+		}
+		if *b.key, err = recordKey(folder, b.id); err != nil {
+			return "", "", fmt.Errorf("cursor %.80q: %w", b.id, backup.ErrBadCursor)
+		}
+	}
+	return startAfter, last, nil
 }
 
 // readAll reads the records under keys, in their order. One that was deleted since they were listed is left out. So is one that

@@ -264,7 +264,7 @@ func TestRecords_OutageThatEndsIsSurvived(t *testing.T) {
 	r := w.faulty().Backups()
 	for name, call := range map[string]func() error{
 		"get":  func() error { _, err := r.Get(t.Context(), school, b.ID); return err },
-		"list": func() error { _, _, err := r.List(t.Context(), school, "", 10); return err },
+		"list": func() error { _, _, err := r.List(t.Context(), school, backup.Page{Limit: 10}); return err },
 		"update": func() error {
 			_, err := r.Update(t.Context(), school, b.ID, func(*backup.Backup) error { return nil })
 			return err
@@ -300,7 +300,7 @@ func TestRecords_OutageForGoodIsAStorageError(t *testing.T) {
 			_, err := r.Get(t.Context(), school, backup.NewID())
 			wantStorageError(t, err)
 			wantStorageError(t, r.Create(t.Context(), school, backup.NewID(), backup.Backup{}))
-			_, _, err = r.List(t.Context(), school, "", 1)
+			_, _, err = r.List(t.Context(), school, backup.Page{Limit: 1})
 			wantStorageError(t, err)
 		})
 	}
@@ -321,7 +321,7 @@ func TestRecords_BodyCutOnTheWayIsReadAgain(t *testing.T) {
 		"cut": {Cut: 20}, "stalled": {Cut: 20, Stall: true}, "empty": {Status: http.StatusOK, Empty: true},
 	} {
 		w.proxy.First(1, fault, faultyconn.Method(http.MethodGet)) // the LIST
-		if got, _, err := w.faulty().Backups().List(t.Context(), school, "", 5); err != nil || len(got) != 1 {
+		if got, _, err := w.faulty().Backups().List(t.Context(), school, backup.Page{Limit: 5}); err != nil || len(got) != 1 {
 			t.Errorf("%s: List = %d records, %v", name, len(got), err)
 		}
 	}
@@ -343,7 +343,7 @@ func TestRecords_ListIsNewestFirstAndPagesMeetWithoutGapOrOverlap(t *testing.T) 
 	for _, limit := range []int{1, 2, 3, 7, 100} {
 		var got []string
 		for after, pages := "", 0; pages == 0 || after != ""; pages++ {
-			items, next, err := r.List(t.Context(), school, after, limit)
+			items, next, err := r.List(t.Context(), school, backup.Page{After: after, Limit: limit})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -364,7 +364,7 @@ func TestRecords_ListRefusesACursorThatIsNone(t *testing.T) {
 	t.Parallel()
 	r := newWorld(t).store().Backups()
 	for _, after := range []string{"x", "../../locks/school", strings.ToUpper(backup.NewID()), backup.NewID() + "/"} {
-		if _, _, err := r.List(t.Context(), school, after, 5); !errors.Is(err, backup.ErrBadCursor) {
+		if _, _, err := r.List(t.Context(), school, backup.Page{After: after, Limit: 5}); !errors.Is(err, backup.ErrBadCursor) {
 			t.Errorf("List after %q: %v, want ErrBadCursor", after, err)
 		}
 	}
@@ -381,7 +381,7 @@ func TestRecords_RecordDeletedWhileItIsListedIsLeftOut(t *testing.T) {
 			t.Error(err)
 		}
 	}}, faultyconn.All)
-	got, next, err := w.faulty().Backups().List(t.Context(), school, "", 10)
+	got, next, err := w.faulty().Backups().List(t.Context(), school, backup.Page{Limit: 10})
 	if err != nil || next != "" || len(got) != 2 || got[0].ID != idAt(2) || got[1].ID != idAt(0) {
 		t.Errorf("List = %v, %q, %v, want the other two", got, next, err)
 	}
@@ -407,14 +407,14 @@ func TestRecords_OneThatCannotBeReadDoesNotHideTheOthersOfItsPage(t *testing.T) 
 	}
 	w.put(t, "records/backups/school/"+backup.Complement(idAt(3))+".json", "spoilt")
 	w.put(t, "records/backups/school/"+backup.Complement(idAt(2))+".json", `{"version":2,"write":"x","record":{}}`)
-	items, next, err := r.List(t.Context(), school, "", 4)
+	items, next, err := r.List(t.Context(), school, backup.Page{Limit: 4})
 	if !errors.Is(err, backup.ErrUnreadable) || !strings.Contains(err.Error(), backup.Complement(idAt(3))) || !strings.Contains(err.Error(), backup.Complement(idAt(2))) {
 		t.Errorf("error %v, want one that names both", err)
 	}
 	if len(items) != 2 || items[0].ID != idAt(4) || items[1].ID != idAt(1) || next != idAt(1) {
 		t.Fatalf("page is %+v, next %q", items, next)
 	}
-	if rest, next, err := r.List(t.Context(), school, next, 4); err != nil || len(rest) != 1 || next != "" {
+	if rest, next, err := r.List(t.Context(), school, backup.Page{After: next, Limit: 4}); err != nil || len(rest) != 1 || next != "" {
 		t.Errorf("the next page is %+v, %q, %v", rest, next, err)
 	}
 }
@@ -429,7 +429,7 @@ func TestRecords_PageCostsTheSameWhateverLiesBehindIt(t *testing.T) {
 	for name, after := range map[string]string{"newest": "", "middle": idAt(records10k / 2), "oldest": idAt(limit)} {
 		calls.Store(0)
 		began := time.Now()
-		items, _, err := r.List(t.Context(), school, after, limit)
+		items, _, err := r.List(t.Context(), school, backup.Page{After: after, Limit: limit})
 		if err != nil || len(items) != limit {
 			t.Fatalf("%s: %d records, %v", name, len(items), err)
 		}
@@ -438,7 +438,7 @@ func TestRecords_PageCostsTheSameWhateverLiesBehindIt(t *testing.T) {
 		}
 		t.Logf("%s page: %d requests, %s", name, calls.Load(), time.Since(began).Round(time.Millisecond))
 	}
-	if items, _, err := r.List(t.Context(), school, "", 1); err != nil || items[0].ID != idAt(records10k-1) {
+	if items, _, err := r.List(t.Context(), school, backup.Page{Limit: 1}); err != nil || items[0].ID != idAt(records10k-1) {
 		t.Errorf("the newest is %v, %v", items, err)
 	}
 }

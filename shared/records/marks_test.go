@@ -196,15 +196,15 @@ func TestActivity_RepeatedEntryIsLoggedOnce(t *testing.T) {
 			}
 		}
 	}
-	first, next, err := log.List(t.Context(), "", 2)
+	first, next, err := log.List(t.Context(), backup.Page{Limit: 2})
 	if err != nil || len(first) != 2 || first[0].ID != idAt(2) || first[0].Result != "accepted" {
 		t.Fatalf("List = %+v, %v", first, err)
 	}
-	rest, end, err := log.List(t.Context(), next, 2)
+	rest, end, err := log.List(t.Context(), backup.Page{After: next, Limit: 2})
 	if err != nil || len(rest) != 1 || rest[0].ID != idAt(0) || end != "" {
 		t.Errorf("List after %s = %+v, %q, %v", next, rest, end, err)
 	}
-	if _, _, err := log.List(t.Context(), "yesterday", 2); !errors.Is(err, backup.ErrBadCursor) {
+	if _, _, err := log.List(t.Context(), backup.Page{After: "yesterday", Limit: 2}); !errors.Is(err, backup.ErrBadCursor) {
 		t.Errorf("List: %v, want ErrBadCursor", err)
 	}
 }

@@ -78,10 +78,10 @@ func (r *Records[T]) Update(_ context.Context, database, id string, change func(
 }
 
 // List is Records.List.
-func (r *Records[T]) List(_ context.Context, database, after string, limit int) (items []T, next string, err error) {
+func (r *Records[T]) List(_ context.Context, database string, p backup.Page) (items []T, next string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ids, next := page(r.all[database], after, limit)
+	ids, next := page(r.all[database], p)
 	for _, id := range ids {
 		v, err := r.get(database, id)
 		if err != nil {
@@ -92,17 +92,17 @@ func (r *Records[T]) List(_ context.Context, database, after string, limit int) 
 	return items, next, nil
 }
 
-// page returns the newest ids that are older than after.
-func page[V any](all map[string]V, after string, limit int) (ids []string, next string) {
+// page returns the newest ids within a page's bounds.
+func page[V any](all map[string]V, p backup.Page) (ids []string, next string) {
 	for id := range all {
-		if after == "" || id < after {
+		if (p.After == "" || id < p.After) && id >= p.Oldest {
 			ids = append(ids, id)
 		}
 	}
 	slices.SortFunc(ids, func(a, b string) int { return strings.Compare(b, a) })
-	if len(ids) > limit {
-		ids = ids[:limit]
-		next = ids[limit-1]
+	if len(ids) > p.Limit {
+		ids = ids[:p.Limit]
+		next = ids[p.Limit-1]
 	}
 	return ids, next
 }
@@ -140,10 +140,10 @@ func (a *Activity) Append(_ context.Context, e backup.Entry) error {
 }
 
 // List is ActivityLog.List.
-func (a *Activity) List(_ context.Context, after string, limit int) (items []backup.Entry, next string, err error) {
+func (a *Activity) List(_ context.Context, p backup.Page) (items []backup.Entry, next string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	ids, next := page(a.all, after, limit)
+	ids, next := page(a.all, p)
 	for _, id := range ids {
 		items = append(items, a.all[id])
 	}
