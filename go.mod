@@ -2,6 +2,9 @@ module github.com/backup-restore/backup-restore
 
 go 1.26.0
 
+// Packages of npm bring Go files of their own.
+ignore ./console/node_modules
+
 require (
 	github.com/aws/aws-lambda-go v1.55.1
 	github.com/aws/aws-sdk-go-v2 v1.47.7

@@ -58,7 +58,7 @@ func build(ctx context.Context, s settings.APISettings, log *slog.Logger) (http.
 		Locks: records.NewLocks(client, s.Bucket, records.LockOptions{Expiry: s.LockExpiry}),
 		Files: dumps, Keys: store.Idempotency(),
 		Desk: desk, Periodic: &jobs.Periodic{Desk: desk, Databases: registry},
-		CronKey:   cronkey.New(secrets, s.CronKeySecret, cronkey.Options{Grace: s.CronKeyGrace}),
-		RoleClaim: s.RoleClaim, Issuer: s.Issuer, ClientID: s.ClientID, Version: telemetry.Version(), Log: log,
+		CronKey: cronkey.New(secrets, s.CronKeySecret, cronkey.Options{Grace: s.CronKeyGrace}),
+		Bucket:  s.Bucket, RoleClaim: s.RoleClaim, Issuer: s.Issuer, ClientID: s.ClientID, Version: telemetry.Version(), Log: log,
 	})
 }

@@ -204,7 +204,7 @@ type Attempt struct {
 // Every session it opens has an application name that begins with "backup-restore " and the attempt.
 type Engine interface {
 	// Dump writes a complete dump of the database as SQL text to w and says what it held, counted from the text itself.
-	// A nil error means that the dump program ended well and the end mark was seen. An error of w comes back in the chain.
+	// A nil error means that the dump program ended well and the end mark was seen; with another, what it says is what was known by then. An error of w comes back in the chain.
 	Dump(ctx context.Context, t Target, a Attempt, w io.Writer, report func(Progress)) (Dumped, error)
 	// Recover clears what other attempts at a.Job left on the server: sessions, staged databases, throw-away logins. It
 	// ends what a.Number itself left running too, and does not touch a kept database. switched is not nil where one of them had switched already.

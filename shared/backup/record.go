@@ -105,6 +105,7 @@ type Job struct {
 	Failure     *Failure  `json:"failure,omitempty"`
 	// Cancel is somebody's wish that the job be stopped. It is granted until the switch has begun.
 	Cancel *CancelRequest `json:"cancel,omitempty"`
+	Log    []LogLine      `json:"log,omitempty"` // what happened, oldest first: see Note
 }
 
 // CancelRequest says who wants a job to be stopped.
@@ -119,20 +120,30 @@ func (j *Job) Begin(worker string, now time.Time) error {
 	if j.State.Ended() {
 		return &TransitionError{ID: j.ID, From: j.State, To: Running}
 	}
+	if j.State == Running {
+		j.Note(now, fmt.Sprintf("Attempt %d ended without a result.", j.Attempt))
+	}
 	j.State, j.Worker, j.StartedAt = Running, worker, now
 	j.Attempt++
+	j.Note(now, fmt.Sprintf("Attempt %d began, by worker %s.", j.Attempt, worker))
 	return nil
 }
 
 // Fail moves a job that stands at attempt to failed: 0 for one that no worker has taken.
 func (j *Job) Fail(attempt int, why Failure, now time.Time) error {
+	return j.failAs(Failed, attempt, why, now)
+}
+
+// failAs moves a job to the state that is a failure's of its kind. The log has the failure's code: its reason may name the server.
+func (j *Job) failAs(state State, attempt int, why Failure, now time.Time) error {
 	if j.State.Ended() {
-		return &TransitionError{ID: j.ID, From: j.State, To: Failed}
+		return &TransitionError{ID: j.ID, From: j.State, To: state}
 	}
 	if err := j.mine(attempt); err != nil {
 		return err
 	}
-	j.State, j.Failure, j.EndedAt = Failed, &why, now
+	j.State, j.Failure, j.EndedAt = state, &why, now
+	j.Note(now, fmt.Sprintf("Ended as %s: %s.", state, why.Code))
 	return nil
 }
 
@@ -143,9 +154,10 @@ func (j *Job) AskCancel(by Actor, now time.Time) error {
 	}
 	if j.Cancel == nil {
 		j.Cancel = &CancelRequest{By: by, At: now}
+		j.Note(now, fmt.Sprintf("%s asked for it to be stopped.", by.Name))
 	}
 	if j.State == Queued {
-		j.State, j.EndedAt = Cancelled, now
+		j.ended(Cancelled, now)
 	}
 	return nil
 }
@@ -166,8 +178,13 @@ func (j *Job) end(state State, attempt int, now time.Time) error {
 	if err := j.mine(attempt); err != nil {
 		return err
 	}
-	j.State, j.EndedAt = state, now
+	j.ended(state, now)
 	return nil
+}
+
+func (j *Job) ended(state State, now time.Time) {
+	j.State, j.EndedAt = state, now
+	j.Note(now, fmt.Sprintf("Ended as %s.", state))
 }
 
 // mine refuses a worker whose job was taken up by another: whatever it found out, it is not to be recorded.
@@ -212,8 +229,9 @@ type Backup struct {
 	Deleting      bool        `json:"deleting,omitempty"`     // its file is being deleted
 }
 
-// Dumped is what a dump was found to hold.
+// Dumped is what a dump was found to hold. That of a dump that failed holds what was known by then.
 type Dumped struct {
+	ConnectedAt   time.Time // zero where the server was not reached
 	ServerVersion string
 	ToolVersion   string
 	SQLBytes      int64

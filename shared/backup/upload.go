@@ -44,11 +44,12 @@ func CheckUploadName(filename string) error {
 }
 
 // Receive moves a pending upload to received. file says which version of which object it is.
-func (u *Upload) Receive(file Stored) error {
+func (u *Upload) Receive(file Stored, now time.Time) error {
 	if u.State != Pending {
 		return &TransitionError{ID: u.ID, From: u.State, To: Received}
 	}
 	u.State, u.File = Received, &file
+	u.Note(now, fmt.Sprintf("The file arrived: %d bytes.", file.Size))
 	return nil
 }
 
@@ -66,10 +67,10 @@ func (u *Upload) Accept(attempt int, found Inspection, sha256 string, now time.T
 
 // Reject moves an upload to rejected. found is nil where it was not inspected.
 func (u *Upload) Reject(attempt int, found *Inspection, why Failure, now time.Time) error {
-	if err := u.Fail(attempt, why, now); err != nil {
+	if err := u.failAs(Rejected, attempt, why, now); err != nil {
 		return err
 	}
-	u.State, u.Inspection = Rejected, found
+	u.Inspection = found
 	return nil
 }
 

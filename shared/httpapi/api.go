@@ -94,6 +94,7 @@ type Options struct {
 	Periodic  Periodic
 	CronKey   CronKey
 
+	Bucket    string // where files lie, for those who fetch them without us
 	RoleClaim string // the token's claim that lists roles
 	Issuer    string // for /config.json: where the page signs in
 	ClientID  string // for /config.json

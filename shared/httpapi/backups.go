@@ -153,7 +153,7 @@ func (a *API) getBackup(ctx context.Context, in *InRecord) (*output[BackupDetail
 	if err != nil {
 		return nil, err
 	}
-	v := backupDetail(b)
+	v := a.backupDetail(b)
 	a.board(ctx).tell(ctx, &v.Job, b.Job)
 	return &output[BackupDetail]{v}, nil
 }

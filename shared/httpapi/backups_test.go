@@ -61,12 +61,28 @@ func TestGetBackup_ShowsProofAndTablesWithoutInternals(t *testing.T) {
 	w := newWorld(t)
 	b := w.created("school")
 	a := w.do(call{method: "GET", path: schoolBackups + "/" + b.ID, role: access.Auditor}).want(200)
-	a.lacks("version-1", "worker-1", "subject-1", "backups/school/", "crc=", "arn:")
+	a.lacks(`"worker"`, "subject-1", "arn:")
 	d := into[httpapi.BackupDetail](a)
 	if d.State != backup.Created || d.Size != 1024 || d.Rows != 42 || d.TableCount != 2 || len(d.Tables) != 2 || d.Tables[0].Table != "students" ||
 		!d.Usable || d.Unusable != nil || d.SHA256 != strings.Repeat("a", 64) || d.Failure != nil || d.Progress != nil || d.EndedAt == nil {
 		t.Errorf("%+v", d)
 	}
+}
+
+func TestGetBackup_SaysWhereTheFileLiesAndWhatHappened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.created("school")
+	d := into[httpapi.BackupDetail](w.do(call{method: "GET", path: schoolBackups + "/" + b.ID, role: access.Auditor}).want(200))
+	if d.Location == nil || *d.Location != (httpapi.FileLocation{Bucket: "the-bucket", Key: b.File.Key, VersionID: "version-1"}) || d.CRC64NVME != "crc=" {
+		t.Errorf("it lies at %+v, with the CRC %q", d.Location, d.CRC64NVME)
+	}
+	if len(d.Log) != 2 || d.Log[0].Text != "Attempt 1 began, by worker worker-1." || d.Log[1].Text != "Ended as created." || d.Log[1].At.Before(d.Log[0].At) || d.Log[0].At.IsZero() {
+		t.Errorf("log: %+v", d.Log)
+	}
+	w.do(call{method: "GET", path: schoolBackups, role: access.Auditor}).want(200).lacks(`"log"`, `"location"`, "the-bucket", "worker-1")
+	queued := into[httpapi.Backup](w.do(call{method: "POST", path: schoolBackups, role: access.Staff}).want(202)).ID
+	w.do(call{method: "GET", path: schoolBackups + "/" + queued, role: access.Auditor}).want(200).lacks(`"log"`, `"location"`, "crc64nvme")
 }
 
 func TestFailedBackup_SaysWhyAndWhatToDo(t *testing.T) {

@@ -49,7 +49,7 @@ func (d desk) Receive(ctx context.Context, u backup.Upload) (backup.Upload, erro
 		return u, err
 	}
 	return d.w.uploads.Update(ctx, u.Database, u.ID, func(u *backup.Upload) error {
-		return u.Receive(backup.Stored{Key: u.Key, VersionID: "version-of-upload", Size: size})
+		return u.Receive(backup.Stored{Key: u.Key, VersionID: "version-of-upload", Size: size}, d.w.now.Now())
 	})
 }
 

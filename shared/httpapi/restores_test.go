@@ -62,7 +62,7 @@ func TestRestore_ShowsItsReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := w.do(call{method: "GET", path: schoolRestores + "/" + id, role: access.Auditor}).want(200)
-	a.lacks("worker-1", "version-1", "backups/school", "subject-of")
+	a.lacks(`"worker"`, "version-1", "backups/school", "subject-of")
 	d := into[httpapi.RestoreDetail](a)
 	if d.State != backup.Rehearsed || d.Summary == nil || *d.Summary != (httpapi.Summary{Tables: 3, Changed: 2, Rows: 42, Statements: 99, Skipped: 1, ByHand: 1}) {
 		t.Errorf("summary: %+v", d.Summary)

@@ -1,6 +1,10 @@
 package httpapi
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/backup-restore/backup-restore/shared/backup"
+)
 
 const (
 	// maxRows is how many tables, and ten times the lines of other lists, a view holds: what is more is for the downloaded report.
@@ -53,12 +57,5 @@ func weight(body []byte) int {
 
 // short cuts a text to what a view shows of it.
 func short(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	cut := maxText
-	for cut > 0 && s[cut]&0xC0 == 0x80 { // not inside a character
-		cut--
-	}
-	return s[:cut] + " …"
+	return backup.Shorten(s, maxText)
 }

@@ -80,6 +80,13 @@ type Job struct {
 	// What a job waits for is another job, so the two are told side by side.
 	WaitingFor *WaitingFor    `json:"waitingFor,omitempty" doc:"What it waits for, while it is queued. Absent where nothing but a worker is missing."`
 	Cancel     *CancelRequest `json:"cancelRequest,omitempty" doc:"Who wants it to be stopped, where somebody does. It is granted until the live database is being replaced."`
+	Log        []LogLine      `json:"log,omitempty" doc:"What happened to it, oldest first: at most 50 lines. What an attempt did is there once it has ended. Not in lists."`
+}
+
+// LogLine is a line of a job's log.
+type LogLine struct {
+	At   time.Time `json:"at" doc:"When."`
+	Text string    `json:"text" doc:"What happened, for people: at most 200 bytes." example:"Attempt 1 began, by worker 01kax5r9mv4e8c0d2n6h3tqz7w."`
 }
 
 // WaitingFor is why a queued job does not run yet: one job runs on a database at a time, the oldest first.
@@ -106,6 +113,11 @@ func jobView(j backup.Job, withLog bool) Job {
 		StartedAt: moment(j.StartedAt), EndedAt: moment(j.EndedAt), Attempt: j.Attempt, Failure: failureView(j.Failure, withLog)}
 	if c := j.Cancel; c != nil {
 		v.Cancel = &CancelRequest{By: actorView(c.By), At: c.At.UTC()}
+	}
+	if withLog {
+		for _, l := range j.Log {
+			v.Log = append(v.Log, LogLine{At: l.At.UTC(), Text: l.Text})
+		}
 	}
 	return v
 }
@@ -143,10 +155,19 @@ type Table struct {
 	Bytes  int64  `json:"bytes,omitempty" doc:"Bytes of SQL text, before compression. Absent where unknown."`
 }
 
+// FileLocation is where a file lies.
+type FileLocation struct {
+	Bucket    string `json:"bucket" doc:"The S3 bucket." example:"backup-restore-bucket-1a2b3c4d5e6f"`
+	Key       string `json:"key" doc:"The object's key." example:"backups/school/01kax5r9mv4e8c0d2n6h3tqz7w/school-20261122-031500.sql.gz"`
+	VersionID string `json:"versionId" doc:"The object's version that was proved." example:"3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"`
+}
+
 // BackupDetail is a backup with its tables.
 type BackupDetail struct {
 	Backup
-	Tables []Table `json:"tables,omitempty" doc:"The tables and their rows: at most the first 10,000 of tableCount. Absent until created."`
+	CRC64NVME string        `json:"crc64nvme,omitempty" doc:"CRC-64/NVME of the file in base64, as S3 keeps it and confirmed it. Absent until created." example:"rmPnGqGUuTU="`
+	Location  *FileLocation `json:"location,omitempty" doc:"Where the file lies, to be fetched by the tools of AWS when all else is gone: aws s3api get-object --bucket … --key … --version-id … school.sql.gz. Absent until created."`
+	Tables    []Table       `json:"tables,omitempty" doc:"The tables and their rows: at most the first 10,000 of tableCount. Absent until created."`
 }
 
 func backupView(b backup.Backup, withLog bool) Backup {
@@ -167,9 +188,13 @@ func usable(err error) (bool, *Refusal) {
 	return err == nil, nil
 }
 
-func backupDetail(b backup.Backup) BackupDetail {
+func (a *API) backupDetail(b backup.Backup) BackupDetail {
 	room := maxView
-	return BackupDetail{Backup: backupView(b, true), Tables: fill(&room, b.Tables, maxRows, tableView)}
+	v := BackupDetail{Backup: backupView(b, true), Tables: fill(&room, b.Tables, maxRows, tableView)}
+	if f := b.File; f != nil {
+		v.CRC64NVME, v.Location = f.CRC64NVME, &FileLocation{Bucket: a.Bucket, Key: f.Key, VersionID: f.VersionID}
+	}
+	return v
 }
 
 func tableView(t backup.TableRows) Table {

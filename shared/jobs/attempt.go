@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
 )
@@ -22,8 +23,9 @@ type attempt struct {
 	kind     backup.JobKind
 	job      backup.Job // as it was begun
 	post     *Post
-	harmless bool                        // it exchanges nothing: a dry run
-	wanted   func(context.Context) error // see ledger.wanted
+	harmless bool                            // it exchanges nothing: a dry run
+	wanted   func(context.Context) error     // see ledger.wanted
+	note     func(at time.Time, text string) // for the job's log
 
 	engine backup.Engine
 	target backup.Target

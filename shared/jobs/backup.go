@@ -28,37 +28,52 @@ func (x *BackupExecutor) Execute(ctx context.Context, o backup.OpenJob, p *Post)
 		return err
 	}
 	p.Begun(b.Attempt)
-	dumped, file, err := x.run(ctx, b, p)
+	run := &backupRun{Workbench: &x.Workbench, backup: b, post: p, note: l.note}
+	dumped, file, err := run.run(ctx)
 	if err != nil {
 		return l.fail(ctx, o, b.Attempt, err)
 	}
 	return l.end(ctx, o, func(b2 *backup.Backup) error { return b2.Complete(b.Attempt, dumped, file, time.Now().UTC()) })
 }
 
-func (x *BackupExecutor) run(ctx context.Context, b backup.Backup, p *Post) (d backup.Dumped, s backup.Stored, err error) {
-	target, engine, err := reach(ctx, x.Databases, x.Engines, b.Database)
+// backupRun is one attempt at one backup.
+type backupRun struct {
+	*Workbench
+	backup backup.Backup // as it was begun
+	post   *Post
+	note   func(at time.Time, text string) // for the job's log
+}
+
+func (r *backupRun) id() backup.Attempt {
+	return backup.Attempt{Job: r.backup.ID, Number: r.backup.Attempt}
+}
+
+func (r *backupRun) run(ctx context.Context) (d backup.Dumped, s backup.Stored, err error) {
+	b := r.backup
+	target, engine, err := reach(ctx, r.Databases, r.Engines, b.Database)
 	if err != nil {
 		return d, s, err
 	}
-	attempt := backup.Attempt{Job: b.ID, Number: b.Attempt}
 	if b.Attempt > 1 {
 		// Whoever tried before is gone, and what it left is in the way or costs money.
-		if err := x.Files.AbortUploads(ctx, filePrefix(b.Database, b.ID)); err != nil {
+		if err := r.Files.AbortUploads(ctx, filePrefix(b.Database, b.ID)); err != nil {
 			return d, s, fmt.Errorf("abort the uploads of earlier attempts: %w", err)
 		}
-		if _, err := engine.Recover(ctx, target, attempt); err != nil {
+		if _, err := engine.Recover(ctx, target, r.id()); err != nil {
 			return d, s, fmt.Errorf("recover from earlier attempts: %w", err)
 		}
+		r.note(time.Now(), "Cleared what earlier attempts had left.")
 	}
 	if b.Attempt > backup.MaxAttempts {
 		return d, s, lost()
 	}
-	return x.stream(ctx, engine, target, attempt, fileKey(b), p)
+	return r.stream(ctx, engine, target)
 }
 
 // stream dumps into the file, and commits it only when the dump is known to be whole.
-func (x *BackupExecutor) stream(ctx context.Context, engine backup.Engine, t backup.Target, a backup.Attempt, key string, p *Post) (d backup.Dumped, s backup.Stored, err error) {
-	w, err := x.Files.Create(ctx, key)
+func (r *backupRun) stream(ctx context.Context, engine backup.Engine, t backup.Target) (d backup.Dumped, s backup.Stored, err error) {
+	key := fileKey(r.backup)
+	w, err := r.Files.Create(ctx, key)
 	if err != nil {
 		return d, s, err
 	}
@@ -74,7 +89,7 @@ func (x *BackupExecutor) stream(ctx context.Context, engine backup.Engine, t bac
 	if err != nil {
 		return d, s, fmt.Errorf("begin compression: %w", err)
 	}
-	if d, err = engine.Dump(ctx, t, a, zip, p.Report); err != nil {
+	if d, err = r.dump(ctx, engine, t, zip); err != nil {
 		if sink.err != nil { // the dump ended because its output could not be stored, and says only that
 			err = sink.err
 		}
@@ -84,13 +99,28 @@ func (x *BackupExecutor) stream(ctx context.Context, engine backup.Engine, t bac
 		return d, s, fmt.Errorf("end compression: %w", err)
 	}
 	// A worker that lost its lease must not leave a file that another one writes too.
-	if err = p.Confirm(ctx); err != nil {
+	if err = r.post.Confirm(ctx); err != nil {
 		return d, s, fmt.Errorf("confirm the lease: %w", err)
 	}
 	if s, err = w.Commit(ctx); err != nil {
 		return d, s, fmt.Errorf("commit %s: %w", key, err)
 	}
+	r.note(time.Now(), fmt.Sprintf("Stored the file: %d bytes, compressed.", s.Size))
+	r.note(time.Now(), fmt.Sprintf("S3 confirmed it as version %s, with the CRC-64/NVME %s.", s.VersionID, s.CRC64NVME))
 	return d, s, nil
+}
+
+// dump has the engine dump, and notes what came of it.
+func (r *backupRun) dump(ctx context.Context, engine backup.Engine, t backup.Target, w io.Writer) (backup.Dumped, error) {
+	d, err := engine.Dump(ctx, t, r.id(), w, r.post.Report)
+	if !d.ConnectedAt.IsZero() {
+		r.note(d.ConnectedAt, fmt.Sprintf("Connected to the database server, of version %s.", d.ServerVersion))
+	}
+	if err == nil {
+		r.note(time.Now(), fmt.Sprintf("Read %d rows of %d tables: %d bytes of SQL text, by a dump program of version %s.",
+			backup.TotalRows(d.Tables), len(d.Tables), d.SQLBytes, d.ToolVersion))
+	}
+	return d, err
 }
 
 // reach reads a database's secret and finds its engine.

@@ -33,6 +33,14 @@ type ledger[T any] struct {
 	doubted func(*T)
 	// detail is what the activity log says of the end of a job that did not fail.
 	detail string
+	// notes are what the job's own log is to say of this attempt. They are written with the job's end: until then the lock says how far
+	// the job is.
+	notes []backup.LogLine
+}
+
+// note adds a line to what the job's own log is to say.
+func (l *ledger[T]) note(at time.Time, text string) {
+	l.notes = append(l.notes, backup.LogLine{At: at.UTC(), Text: text})
 }
 
 func backupLedger(r backup.Records[backup.Backup], o backup.OpenJobs, a backup.ActivityLog, log *slog.Logger) *ledger[backup.Backup] {
@@ -138,7 +146,12 @@ func (l *ledger[T]) change(ctx context.Context, o backup.OpenJob, change func(*T
 func (l *ledger[T]) end(ctx context.Context, o backup.OpenJob, change func(*T) error) error {
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	rec, err := l.change(ctx, o, change)
+	rec, err := l.change(ctx, o, func(r *T) error {
+		for _, n := range l.notes {
+			l.job(r, o).Note(n.At, n.Text)
+		}
+		return change(r)
+	})
 	if err != nil {
 		return fmt.Errorf("record the end: %w", err)
 	}

@@ -88,13 +88,15 @@ func (e *engine) change(do func(databases map[string]string)) {
 func (e *engine) Dump(ctx context.Context, _ backup.Target, _ backup.Attempt, w io.Writer, report func(backup.Progress)) (backup.Dumped, error) {
 	e.dumps.Add(1)
 	report(backup.Progress{Table: "public.t", TablesTotal: 1, BytesTotal: 100})
+	d := backup.Dumped{ConnectedAt: time.Now(), ServerVersion: "15.18", ToolVersion: "16.1"}
 	if e.dump != nil {
 		if err := e.dump(ctx, w); err != nil {
-			return backup.Dumped{}, err
+			return d, err
 		}
 	}
 	n, err := io.WriteString(w, dumpText)
-	return backup.Dumped{ServerVersion: "15.18", SQLBytes: int64(n), Tables: dumpTables}, err
+	d.SQLBytes, d.Tables = int64(n), dumpTables
+	return d, err
 }
 
 func (e *engine) Recover(ctx context.Context, _ backup.Target, a backup.Attempt) (*backup.Switched, error) {

@@ -48,7 +48,7 @@ func (w *Workbench) exchange(ctx context.Context, o backup.OpenJob, p *Post,
 	p.Begun(job.Attempt)
 	watched, stop := l.watch(ctx, o)
 	defer stop()
-	a := &attempt{Workbench: w, kind: o.Kind, job: job, post: p, wanted: func(ctx context.Context) error { return l.wanted(ctx, o) }}
+	a := &attempt{Workbench: w, kind: o.Kind, job: job, post: p, wanted: func(ctx context.Context) error { return l.wanted(ctx, o) }, note: l.note}
 	switched, err := a.begin(watched)
 	var earlier *backup.Switched
 	if err == nil && switched == nil {

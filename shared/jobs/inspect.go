@@ -29,6 +29,9 @@ func (x *InspectExecutor) Execute(ctx context.Context, o backup.OpenJob, p *Post
 	}
 	p.Begun(u.Attempt)
 	found, err := x.run(ctx, u, p)
+	if found.SHA256 != "" {
+		l.note(time.Now(), fmt.Sprintf("Read the file to its end: %d bytes of SQL text in %d lines.", found.Inspection.SQLBytes, found.Inspection.Lines))
+	}
 	var verdict *rejection
 	switch {
 	case err == nil:

@@ -26,7 +26,7 @@ func (x *RestoreExecutor) Execute(ctx context.Context, o backup.OpenJob, p *Post
 	watched, stop := l.watch(ctx, o)
 	defer stop()
 	run := &restoreRun{restore: r, began: time.Now(), report: backup.Report{Stages: map[backup.Stage]backup.Timing{}}, attempt: attempt{
-		Workbench: &x.Workbench, kind: o.Kind, job: r.Job, post: p, harmless: r.DryRun, wanted: func(ctx context.Context) error { return l.wanted(ctx, o) }}}
+		Workbench: &x.Workbench, kind: o.Kind, job: r.Job, post: p, harmless: r.DryRun, wanted: func(ctx context.Context) error { return l.wanted(ctx, o) }, note: l.note}}
 	out, err := run.run(watched)
 	switch {
 	case err != nil:
@@ -213,8 +213,13 @@ func (r *restoreRun) fill(ctx context.Context, staged backup.Staged, src source)
 func (r *restoreRun) stage(s backup.Stage, do func() error) error {
 	r.post.Report(backup.Progress{Stage: s})
 	began := time.Now()
-	defer func() {
-		r.report.Stages[s] = backup.Timing{Started: began.UTC(), Seconds: time.Since(began).Seconds()}
-	}()
-	return do()
+	err := do()
+	took := time.Since(began)
+	r.report.Stages[s] = backup.Timing{Started: began.UTC(), Seconds: took.Seconds()}
+	how := "took"
+	if err != nil {
+		how = "stopped after"
+	}
+	r.note(time.Now(), fmt.Sprintf("The stage %s %s %.1f s.", s, how, took.Seconds()))
+	return err
 }

@@ -89,7 +89,7 @@ func (d *Desk) Receive(ctx context.Context, u backup.Upload) (backup.Upload, err
 	if err := d.Open.Mark(ctx, o); err != nil {
 		return backup.Upload{}, fmt.Errorf("mark inspection %s as open: %w", u.ID, err)
 	}
-	received, err := d.Uploads.Update(ctx, u.Database, u.ID, func(u *backup.Upload) error { return u.Receive(file) })
+	received, err := d.Uploads.Update(ctx, u.Database, u.ID, func(u *backup.Upload) error { return u.Receive(file, time.Now().UTC()) })
 	var transition *backup.TransitionError
 	if errors.As(err, &transition) {
 		return settle(ctx, d, d.Uploads, o, func(u backup.Upload) backup.State { return u.State })

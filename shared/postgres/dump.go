@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
 	"github.com/backup-restore/backup-restore/shared/sqltext"
@@ -19,32 +20,35 @@ func (e *Engine) Dump(ctx context.Context, t backup.Target, a backup.Attempt, w 
 	if err != nil {
 		return backup.Dumped{}, err
 	}
+	d := backup.Dumped{ConnectedAt: time.Now().UTC(), ServerVersion: s.text}
 	found, err := e.tools(ctx)
 	if err != nil {
-		return backup.Dumped{}, err
+		return d, err
 	}
 	program, err := choose(found, s)
 	if err != nil {
-		return backup.Dumped{}, err
+		return d, err
 	}
+	d.ToolVersion = program.version
 	run, err := start(ctx, program.path, dumpArguments(s), e.dumpEnvironment(t, a))
 	if err != nil {
-		return backup.Dumped{}, &backup.Error{Code: backup.CodeToolFailed, Cause: err,
+		return d, &backup.Error{Code: backup.CodeToolFailed, Cause: err,
 			Text: "pg_dump could not be started.", Hint: "Check the worker's image: the cause is in its log."}
 	}
 	progress := newMeter(backup.Progress{TablesTotal: size.tables, BytesTotal: size.bytes}, report)
 	c := &census{in: &watched{r: run.out, w: w}, progress: progress}
 	if err := c.take(); err != nil {
-		return backup.Dumped{}, e.brokenDump(ctx, t, run, c, err)
+		return d, e.brokenDump(ctx, t, run, c, err)
 	}
 	if err := run.wait(); err != nil {
-		return backup.Dumped{}, dumpFailure(ctx, t, run.errors.String(), err)
+		return d, dumpFailure(ctx, t, run.errors.String(), err)
 	}
 	if !c.complete {
-		return backup.Dumped{}, cutDump(t, run.errors.String(), nil)
+		return d, cutDump(t, run.errors.String(), nil)
 	}
 	progress.finish()
-	return backup.Dumped{ServerVersion: s.text, ToolVersion: program.version, SQLBytes: c.in.n, Tables: c.tables}, nil
+	d.SQLBytes, d.Tables = c.in.n, c.tables
+	return d, nil
 }
 
 // survey connects before pg_dump does: its errors can be told apart, and the server's version decides on the program.

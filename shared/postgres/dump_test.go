@@ -20,6 +20,9 @@ func TestEngine_DumpCountsWhatItWrites(t *testing.T) {
 	w.school()
 	a := attempt(1)
 	text, d := w.dump(a)
+	if since := time.Since(d.ConnectedAt); since < 0 || since > time.Minute {
+		t.Errorf("connected at %s", d.ConnectedAt)
+	}
 	if int64(len(text)) != d.SQLBytes {
 		t.Errorf("SQLBytes = %d, written were %d", d.SQLBytes, len(text))
 	}
