@@ -35,7 +35,9 @@ export function useInventory(database: string, filter: BackupFilter, enabled = t
       const signal = new AbortController().signal;
       const page = await readOn(listBackups(database, filter, pageSize, signal), 1, before.next);
       // A refresh may have changed where the list goes on.
-      queries.setQueryData<Known<Backup>>(queryKey, (now) => (now?.next === before.next ? withMore(now, page) : now));
+      queries.setQueryData<Known<Backup>>(queryKey, (now) =>
+        now?.next === before.next && now !== undefined ? withMore(now, page) : now,
+      );
     },
   });
 
@@ -45,7 +47,10 @@ export function useInventory(database: string, filter: BackupFilter, enabled = t
       const wanted = Math.max(known()?.items.length ?? 0, 1);
       const all = await readOn(listBackups(database, filter, pageSize, new AbortController().signal), wanted);
       queries.setQueryData<Known<Backup>>(queryKey, all);
-      await queries.invalidateQueries({ queryKey: keys.backups(database), predicate: (q) => q.queryKey[2] !== "inventory" });
+      await Promise.all([
+        queries.invalidateQueries({ queryKey: keys.backups(database), predicate: (q) => q.queryKey[2] !== "inventory" }),
+        queries.invalidateQueries({ queryKey: keys.databases }),
+      ]);
     },
     onSuccess: () => announce("Refreshed."),
   });

@@ -49,7 +49,11 @@ export function without<T extends Item>(known: Known<T>, id: string): Known<T> {
 /**
  * Reads on until there are as many as are wanted, or the list ends: a page of a search may be short, even empty, before the end.
  */
-export async function readOn<T extends Item>(read: (cursor?: string) => Promise<Page<T>>, wanted: number, cursor?: string): Promise<Page<T>> {
+export async function readOn<T extends Item>(
+  read: (cursor?: string) => Promise<Page<T>>,
+  wanted: number,
+  cursor?: string,
+): Promise<Page<T>> {
   const items: T[] = [];
   for (;;) {
     const page = await read(cursor);

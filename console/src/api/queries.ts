@@ -1,4 +1,12 @@
-import { QueryClient, queryOptions, useInfiniteQuery, useMutation, useQuery, useQueryClient, type InfiniteData } from "@tanstack/react-query";
+import {
+  QueryClient,
+  queryOptions,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+  useQueryClient,
+  type InfiniteData,
+} from "@tanstack/react-query";
 
 import { answer, api, type Schemas } from "./client";
 import { readOn, withItem, without, type Known } from "./list";
@@ -129,7 +137,9 @@ export function useBackups(database: string, filter: BackupFilter = {}) {
 
 /** One page of the backups that a filter lets through. */
 export const listBackups = (database: string, filter: BackupFilter, limit: number, signal: AbortSignal) => (cursor?: string) =>
-  answer(api.GET("/api/databases/{database}/backups", { params: { ...path(database), query: { limit, cursor, ...filter } }, signal }));
+  answer(
+    api.GET("/api/databases/{database}/backups", { params: { ...path(database), query: { limit, cursor, ...filter } }, signal }),
+  );
 
 /** The newest created backup, whatever the inventory shows. */
 export function useNewestBackup(database: string) {

@@ -4,6 +4,7 @@ const locale = undefined;
 const count = new Intl.NumberFormat(locale);
 const signed = new Intl.NumberFormat(locale, { signDisplay: "exceptZero" });
 const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
 const exact = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" });
 const ago = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 
@@ -32,6 +33,7 @@ export function formatBytes(bytes: number): string {
 }
 
 export const formatTime = (at: string | Date) => dateTime.format(new Date(at));
+export const formatDay = (at: number) => day.format(at);
 export const formatExactTime = (at: string | Date) => exact.format(new Date(at));
 
 const steps: [unit: Intl.RelativeTimeFormatUnit, seconds: number][] = [
