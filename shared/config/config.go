@@ -38,6 +38,7 @@ type APISettings struct {
 	CronKeyGrace  time.Duration // CRON_KEY_GRACE: how long the old cron key works after a rotation; 0 is not at all
 	RoleClaim     string        // ROLE_CLAIM: the token's claim that lists an operator's roles
 	Issuer        string        // ISSUER: URL of the identity provider, for the page
+	SignInURL     string        // SIGN_IN_URL: where the identity provider signs in and gives tokens, where that is another origin; ISSUER otherwise
 	ClientID      string        // CLIENT_ID: the page's client at the identity provider
 	LockExpiry    time.Duration // LOCK_EXPIRY: a lock without a beat for so long is free
 	LogLevel      slog.Level    // LOG_LEVEL: debug, info, warn or error
@@ -83,6 +84,7 @@ func API() (APISettings, error) {
 		CronKeyGrace:  r.duration("CRON_KEY_GRACE", 0, 0, 30*24*time.Hour),
 		RoleClaim:     r.optional("ROLE_CLAIM", DefaultRoleClaim),
 		Issuer:        r.url("ISSUER"),
+		SignInURL:     r.optionalURL("SIGN_IN_URL", r.get("ISSUER")),
 		ClientID:      r.required("CLIENT_ID"),
 		LockExpiry:    r.lockExpiry(),
 		LogLevel:      r.level("LOG_LEVEL"),
@@ -171,8 +173,13 @@ func (r *reader) optional(name, otherwise string) string {
 	return otherwise
 }
 
-func (r *reader) url(name string) string {
-	v := r.required(name)
+func (r *reader) url(name string) string { return r.checkURL(name, r.required(name)) }
+
+func (r *reader) optionalURL(name, otherwise string) string {
+	return r.checkURL(name, r.optional(name, otherwise))
+}
+
+func (r *reader) checkURL(name, v string) string {
 	if v == "" {
 		return ""
 	}

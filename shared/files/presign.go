@@ -40,6 +40,16 @@ func (s *Store) PresignDownload(ctx context.Context, key, versionID, filename st
 	return request.URL, expires.UTC(), nil
 }
 
+// Address is a URL of the bucket: what links and forms begin with.
+func (s *Store) Address(ctx context.Context) (string, error) {
+	link, _, err := s.PresignDownload(ctx, "none", "", "none", time.Minute)
+	if err != nil {
+		return "", fmt.Errorf("find the bucket's address: %w", err)
+	}
+	address, _, _ := strings.Cut(link, "?")
+	return strings.TrimSuffix(address, "none"), nil
+}
+
 // attachment is a Content-Disposition that saves under filename: RFC 6266, with a plain name for clients that don't know
 // the encoded one.
 func attachment(filename string) string {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -77,7 +78,7 @@ type CronKey interface {
 	Check(ctx context.Context, key string) (bool, error)
 }
 
-// Options are what the API works on. All are needed but Now.
+// Options are what the API works on. All are needed but Console and Now.
 type Options struct {
 	Databases Databases
 	Backups   backup.Records[backup.Backup]
@@ -98,6 +99,9 @@ type Options struct {
 	RoleClaim string // the token's claim that lists roles
 	Issuer    string // for /config.json: where the page signs in
 	ClientID  string // for /config.json
+	Console   fs.FS  // the built page: index.html and assets/*; nil where it was not built
+	// ConnectTo are URLs of other origins that the page talks to: the identity provider's and the bucket's.
+	ConnectTo []string
 	Version   string // of the build
 	Log       *slog.Logger
 	Now       func() time.Time // nil is time.Now
