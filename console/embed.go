@@ -8,13 +8,14 @@ import (
 )
 
 //go:embed all:dist
-var built embed.FS
+var files embed.FS
 
-// Page is the built page: index.html and assets/*, which are named for their content. It has no file where the page was not built.
+// Page is the built page: index.html and assets/*, the assets under names that change with their content, and beside them what is
+// sent to those who take br or gzip. It is empty where the page was not built.
 func Page() (fs.FS, error) {
-	page, err := fs.Sub(built, "dist/page")
+	page, err := fs.Sub(files, "dist/page")
 	if err != nil {
-		return nil, fmt.Errorf("open the console: %w", err)
+		return nil, fmt.Errorf("open the page's files: %w", err)
 	}
 	return page, nil
 }

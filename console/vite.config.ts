@@ -1,35 +1,7 @@
 /// <reference types="vitest/config" />
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { brotliCompressSync, constants, gzipSync } from "node:zlib";
-import { defineConfig, type Plugin } from "vite";
+import { defineConfig } from "vite";
 
-// What the page may weigh: all its scripts together, as browsers get them.
-const mostScript = 250_000;
-
-/** Writes each file of the page compressed beside it, since what serves it does not compress. Fails where the scripts weigh too much. */
-function compressed(): Plugin {
-  return {
-    name: "compressed",
-    apply: "build",
-    writeBundle({ dir }) {
-      const assets = join(dir!, "assets");
-      let script = 0;
-      for (const name of readdirSync(assets)) {
-        const content = readFileSync(join(assets, name));
-        const brotli = brotliCompressSync(content, {
-          params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: content.length },
-        });
-        if (name.endsWith(".js")) script += brotli.length;
-        if (brotli.length >= content.length) continue;
-        writeFileSync(join(assets, `${name}.br`), brotli);
-        writeFileSync(join(assets, `${name}.gz`), gzipSync(content, { level: 9 }));
-      }
-      if (script > mostScript) this.error(`the scripts weigh ${script} bytes compressed; the most is ${mostScript}`);
-      this.info(`all scripts, compressed by brotli: ${script} of ${mostScript} bytes`);
-    },
-  };
-}
+import { compressed } from "./compress";
 
 export default defineConfig({
   plugins: [compressed()],
@@ -55,5 +27,5 @@ export default defineConfig({
       ["/api", "/config.json", "/health", "/docs", "/openapi.json"].map((path) => [path, "http://127.0.0.1:8080"]),
     ),
   },
-  test: { include: ["src/**/*.test.ts", "src/**/*.test.tsx"] },
+  test: { include: ["src/**/*.test.ts", "src/**/*.test.tsx", "*.test.ts"] },
 });

@@ -51,11 +51,11 @@ func build(ctx context.Context, s settings.APISettings, log *slog.Logger) (http.
 	store := records.New(client, s.Bucket)
 	registry := databases.New(secrets, databases.Options{})
 	dumps := files.New(client, s.Bucket, files.Options{})
-	page, err := console.Page()
+	origin, err := dumps.LinkOrigin(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("find out where links lead: %w", err)
 	}
-	bucket, err := dumps.Address(ctx)
+	page, err := console.Page()
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func build(ctx context.Context, s settings.APISettings, log *slog.Logger) (http.
 		Files: dumps, Keys: store.Idempotency(),
 		Desk: desk, Periodic: &jobs.Periodic{Desk: desk, Databases: registry},
 		CronKey: cronkey.New(secrets, s.CronKeySecret, cronkey.Options{Grace: s.CronKeyGrace}),
-		Bucket:  s.Bucket, RoleClaim: s.RoleClaim, Issuer: s.Issuer, ClientID: s.ClientID, Version: telemetry.Version(), Log: log,
-		Console: page, ConnectTo: []string{s.Issuer, s.SignInURL, bucket},
+		Bucket:  s.Bucket, RoleClaim: s.RoleClaim, Issuer: s.Issuer, ClientID: s.ClientID,
+		Console: page, Origins: []string{origin, s.IssuerOrigin(), s.TokenOrigin}, Version: telemetry.Version(), Log: log,
 	})
 }

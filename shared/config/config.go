@@ -38,8 +38,8 @@ type APISettings struct {
 	CronKeyGrace  time.Duration // CRON_KEY_GRACE: how long the old cron key works after a rotation; 0 is not at all
 	RoleClaim     string        // ROLE_CLAIM: the token's claim that lists an operator's roles
 	Issuer        string        // ISSUER: URL of the identity provider, for the page
-	SignInURL     string        // SIGN_IN_URL: where the identity provider signs in and gives tokens, where that is another origin; ISSUER otherwise
 	ClientID      string        // CLIENT_ID: the page's client at the identity provider
+	TokenOrigin   string        // TOKEN_ORIGIN: where the provider's token endpoint is, for the page's policy; by default the issuer's origin
 	LockExpiry    time.Duration // LOCK_EXPIRY: a lock without a beat for so long is free
 	LogLevel      slog.Level    // LOG_LEVEL: debug, info, warn or error
 }
@@ -84,12 +84,24 @@ func API() (APISettings, error) {
 		CronKeyGrace:  r.duration("CRON_KEY_GRACE", 0, 0, 30*24*time.Hour),
 		RoleClaim:     r.optional("ROLE_CLAIM", DefaultRoleClaim),
 		Issuer:        r.url("ISSUER"),
-		SignInURL:     r.optionalURL("SIGN_IN_URL", r.get("ISSUER")),
 		ClientID:      r.required("CLIENT_ID"),
+		TokenOrigin:   r.origin("TOKEN_ORIGIN"),
 		LockExpiry:    r.lockExpiry(),
 		LogLevel:      r.level("LOG_LEVEL"),
 	}
+	if s.TokenOrigin == "" {
+		s.TokenOrigin = s.IssuerOrigin()
+	}
 	return s, r.err("api")
+}
+
+// IssuerOrigin is where the identity provider describes itself.
+func (s APISettings) IssuerOrigin() string {
+	u, err := url.Parse(s.Issuer)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // Worker reads the settings of the worker function.
@@ -173,19 +185,27 @@ func (r *reader) optional(name, otherwise string) string {
 	return otherwise
 }
 
-func (r *reader) url(name string) string { return r.checkURL(name, r.required(name)) }
-
-func (r *reader) optionalURL(name, otherwise string) string {
-	return r.checkURL(name, r.optional(name, otherwise))
-}
-
-func (r *reader) checkURL(name, v string) string {
+func (r *reader) url(name string) string {
+	v := r.required(name)
 	if v == "" {
 		return ""
 	}
 	u, err := url.Parse(v)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		r.fail(name, "is not an http or https URL")
+	}
+	return v
+}
+
+// origin reads a URL that has nothing behind its host; it may be left out.
+func (r *reader) origin(name string) string {
+	v := r.optional(name, "")
+	if v == "" {
+		return ""
+	}
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || v != u.Scheme+"://"+u.Host {
+		r.fail(name, "is not an origin such as https://sign-in.example.com, without a path or a slash at its end")
 	}
 	return v
 }

@@ -78,7 +78,7 @@ type CronKey interface {
 	Check(ctx context.Context, key string) (bool, error)
 }
 
-// Options are what the API works on. All are needed but Console and Now.
+// Options are what the API works on. All are needed but Now.
 type Options struct {
 	Databases Databases
 	Backups   backup.Records[backup.Backup]
@@ -99,12 +99,13 @@ type Options struct {
 	RoleClaim string // the token's claim that lists roles
 	Issuer    string // for /config.json: where the page signs in
 	ClientID  string // for /config.json
-	Console   fs.FS  // the built page: index.html and assets/*; nil where it was not built
-	// ConnectTo are URLs of other origins that the page talks to: the identity provider's and the bucket's.
-	ConnectTo []string
-	Version   string // of the build
-	Log       *slog.Logger
-	Now       func() time.Time // nil is time.Now
+	// Console is the built page, as console.Page has it. Without index.html a page says that it was not built.
+	Console fs.FS
+	// Origins are those that the page fetches from beside its own: of the identity provider and of the links to files.
+	Origins []string
+	Version string // of the build
+	Log     *slog.Logger
+	Now     func() time.Time // nil is time.Now
 }
 
 // API answers requests. It is safe for concurrent use.
