@@ -4,6 +4,7 @@ export { default as IconBan } from "@tabler/icons-react/icons/IconBan";
 export { default as IconCheck } from "@tabler/icons-react/icons/IconCheck";
 export { default as IconChevronDown } from "@tabler/icons-react/icons/IconChevronDown";
 export { default as IconClock } from "@tabler/icons-react/icons/IconClock";
+export { default as IconCopy } from "@tabler/icons-react/icons/IconCopy";
 export { default as IconDeviceDesktop } from "@tabler/icons-react/icons/IconDeviceDesktop";
 export { default as IconHourglass } from "@tabler/icons-react/icons/IconHourglass";
 export { default as IconLoader2 } from "@tabler/icons-react/icons/IconLoader2";
