@@ -12,7 +12,8 @@ import (
 
 // The routes that anyone may call. All else takes a token.
 var openRoutes = []string{
-	"GET /", "GET /assets/{proxy+}", "GET /config.json", "GET /docs", "GET /health", "GET /openapi.json", "POST /cron/backups",
+	"GET /", "GET /assets/{proxy+}", "GET /config.json", "GET /docs", "GET /health", "GET /openapi.json", "HEAD /", "HEAD /assets/{proxy+}",
+	"POST /cron/backups",
 }
 
 func checkRoutes(d document) (wrong []string) {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -98,9 +99,13 @@ type Options struct {
 	RoleClaim string // the token's claim that lists roles
 	Issuer    string // for /config.json: where the page signs in
 	ClientID  string // for /config.json
-	Version   string // of the build
-	Log       *slog.Logger
-	Now       func() time.Time // nil is time.Now
+	// Console is the built page, as console.Page has it. Without index.html a page says that it was not built.
+	Console fs.FS
+	// Origins are those that the page fetches from beside its own: of the identity provider and of the links to files.
+	Origins []string
+	Version string // of the build
+	Log     *slog.Logger
+	Now     func() time.Time // nil is time.Now
 }
 
 // API answers requests. It is safe for concurrent use.

@@ -4,6 +4,8 @@ const locale = undefined;
 const count = new Intl.NumberFormat(locale);
 const signed = new Intl.NumberFormat(locale, { signDisplay: "exceptZero" });
 const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
+const day = new Intl.DateTimeFormat(locale, { dateStyle: "full" });
 const exact = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" });
 const ago = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 
@@ -32,6 +34,8 @@ export function formatBytes(bytes: number): string {
 }
 
 export const formatTime = (at: string | Date) => dateTime.format(new Date(at));
+export const formatClock = (at: string | Date) => clock.format(new Date(at));
+export const formatDay = (at: string | Date) => day.format(new Date(at));
 export const formatExactTime = (at: string | Date) => exact.format(new Date(at));
 
 const steps: [unit: Intl.RelativeTimeFormatUnit, seconds: number][] = [
