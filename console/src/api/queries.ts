@@ -138,10 +138,12 @@ export function useNewestBackup(database: string) {
   });
 }
 
-export function useBackup(database: string, id: string) {
+export function useBackup(database: string, id: string | undefined) {
   return useQuery({
-    queryKey: keys.backup(database, id),
-    queryFn: ({ signal }) => answer(api.GET("/api/databases/{database}/backups/{id}", { params: record(database, id), signal })),
+    queryKey: keys.backup(database, id ?? ""),
+    queryFn: ({ signal }) =>
+      answer(api.GET("/api/databases/{database}/backups/{id}", { params: record(database, id ?? ""), signal })),
+    enabled: id !== undefined,
     refetchInterval: (query) => (query.state.data !== undefined && isOpen(query.state.data) ? soon : false),
   });
 }
@@ -235,8 +237,14 @@ export function useRestore(database: string, id: string) {
 export function useCreateRestore(database: string) {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: (body: Schemas["RestoreRequest"]) =>
-      answer(api.POST("/api/databases/{database}/restores", { params: { ...path(database), header: intention() }, body })),
+    // The key is the caller's: when no answer came, the same intention is sent again under the same key.
+    mutationFn: ({ key, body }: { key: string; body: Schemas["RestoreRequest"] }) =>
+      answer(
+        api.POST("/api/databases/{database}/restores", {
+          params: { ...path(database), header: { "Idempotency-Key": key } },
+          body,
+        }),
+      ),
     onSettled: () => queries.invalidateQueries({ queryKey: keys.restores(database) }),
   });
 }
