@@ -157,7 +157,9 @@ export const backupQuery = (database: string, id: string) =>
     refetchInterval: (query) => (query.state.data !== undefined && isOpen(query.state.data) ? soon : false),
   });
 
-export const useBackup = (database: string, id: string) => useQuery(backupQuery(database, id));
+export function useBackup(database: string, id: string | undefined) {
+  return useQuery({ ...backupQuery(database, id ?? ""), enabled: id !== undefined });
+}
 
 /** An Idempotency-Key for one intention: a call that is sent twice is carried out once. */
 const intention = () => ({ "Idempotency-Key": crypto.randomUUID() });
@@ -254,8 +256,14 @@ export function useRestore(database: string, id: string) {
 export function useCreateRestore(database: string) {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: (body: Schemas["RestoreRequest"]) =>
-      answer(api.POST("/api/databases/{database}/restores", { params: { ...path(database), header: intention() }, body })),
+    // The key is the caller's: when no answer came, the same intention is sent again under the same key.
+    mutationFn: ({ key, body }: { key: string; body: Schemas["RestoreRequest"] }) =>
+      answer(
+        api.POST("/api/databases/{database}/restores", {
+          params: { ...path(database), header: { "Idempotency-Key": key } },
+          body,
+        }),
+      ),
     onSettled: () => queries.invalidateQueries({ queryKey: keys.restores(database) }),
   });
 }
