@@ -22,18 +22,20 @@ interface Props {
   error: unknown;
   /** What did not happen, where there is an error. */
   errorTitle: string;
+  /** Is called when the dialog is gone and the focus is back, where what opened it is still there. */
+  onClosed?: () => void;
 }
 
 /** Asks for a database's name before it is replaced. */
-export function ConfirmByName({ opened, onClose, title, ...rest }: Props) {
+export function ConfirmByName({ opened, onClose, onClosed, title, ...rest }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} title={title} size="lg">
+    <Modal opened={opened} onClose={onClose} onExitTransitionEnd={onClosed} title={title} size="lg">
       <Question onClose={onClose} {...rest} />
     </Modal>
   );
 }
 
-type QuestionProps = Omit<Props, "opened" | "title">;
+type QuestionProps = Omit<Props, "opened" | "title" | "onClosed">;
 
 function Question({ onClose, database, children, action, needs, onConfirm, pending, error, errorTitle }: QuestionProps) {
   const [typed, setTyped] = useState("");

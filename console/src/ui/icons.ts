@@ -10,13 +10,16 @@ export { default as IconChevronDown } from "@tabler/icons-react/icons/IconChevro
 export { default as IconClock } from "@tabler/icons-react/icons/IconClock";
 export { default as IconCopy } from "@tabler/icons-react/icons/IconCopy";
 export { default as IconDeviceDesktop } from "@tabler/icons-react/icons/IconDeviceDesktop";
+export { default as IconDownload } from "@tabler/icons-react/icons/IconDownload";
 export { default as IconEye } from "@tabler/icons-react/icons/IconEye";
 export { default as IconEyeOff } from "@tabler/icons-react/icons/IconEyeOff";
 export { default as IconHourglass } from "@tabler/icons-react/icons/IconHourglass";
 export { default as IconInfoCircle } from "@tabler/icons-react/icons/IconInfoCircle";
 export { default as IconLoader2 } from "@tabler/icons-react/icons/IconLoader2";
 export { default as IconLogout } from "@tabler/icons-react/icons/IconLogout";
+export { default as IconMinus } from "@tabler/icons-react/icons/IconMinus";
 export { default as IconMoon } from "@tabler/icons-react/icons/IconMoon";
+export { default as IconPencil } from "@tabler/icons-react/icons/IconPencil";
 export { default as IconPlus } from "@tabler/icons-react/icons/IconPlus";
 export { default as IconRefresh } from "@tabler/icons-react/icons/IconRefresh";
 export { default as IconRotate2 } from "@tabler/icons-react/icons/IconRotate2";
