@@ -144,7 +144,7 @@ func welcome(out io.Writer, st *stack.Stack, s settings, d database) {
 }
 
 const welcomeText = `
-Backup & Restore is running.
+Open {API}/ in a browser: Backup & Restore is running.
 
   API          {API}        described at {API}/docs
   Sign-in      {ISSUER}        a stand-in: pick a name and a role
@@ -152,7 +152,7 @@ Backup & Restore is running.
   Database     {DB}, at {SERVER}
   State        {DIR}
 
-In another terminal:
+For scripts, in another terminal:
 
   TOKEN=$(make -s token ROLE=super-admin)
   curl -s -H "Authorization: Bearer $TOKEN" {API}/api/databases

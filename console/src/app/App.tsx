@@ -2,7 +2,6 @@ import { Center, MantineProvider } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { useState } from "react";
 import { Router } from "wouter";
-import { useHashLocation } from "wouter/use-hash-location";
 
 import { newQueryClient } from "../api/queries";
 import { SessionEnded } from "../auth/SessionEnded";
@@ -13,6 +12,7 @@ import { Announcer } from "../ui/announce";
 import { ProblemAlert } from "../ui/ProblemAlert";
 import { LoadingPage } from "../ui/States";
 import { ErrorBoundary } from "./ErrorBoundary";
+import { useHashLocation } from "./hash";
 import { Shell } from "./Shell";
 
 // The page's policy takes only styles that carry the nonce which came with the page.

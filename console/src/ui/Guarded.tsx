@@ -1,14 +1,14 @@
 import { Button, Tooltip, type ButtonProps } from "@mantine/core";
-import type { ComponentPropsWithoutRef, ReactNode } from "react";
+import type { ComponentPropsWithRef } from "react";
 
 import type { Permission } from "../api/problem";
 import { useMay } from "../api/queries";
 
-interface Props extends ButtonProps, Omit<ComponentPropsWithoutRef<"button">, keyof ButtonProps> {
+interface Props extends ButtonProps, Omit<ComponentPropsWithRef<"button">, keyof ButtonProps> {
   /** The permission that it needs. */
   needs?: Permission;
   /** Why it can't be used now, where there is a reason besides the permission. */
-  refusal?: ReactNode;
+  refusal?: string | false;
 }
 
 /**
@@ -18,7 +18,7 @@ interface Props extends ButtonProps, Omit<ComponentPropsWithoutRef<"button">, ke
 export function GuardedButton({ needs, refusal, onClick, children, ...rest }: Props) {
   const may = useMay(needs);
   const why = !may ? `Your role lacks the permission ${needs}.` : refusal;
-  if (why === undefined || why === null || why === false || why === "") {
+  if (why === undefined || why === false || why === "") {
     return (
       <Button onClick={onClick} {...rest}>
         {children}
@@ -27,7 +27,15 @@ export function GuardedButton({ needs, refusal, onClick, children, ...rest }: Pr
   }
   return (
     <Tooltip label={why}>
-      <Button {...rest} loading={false} data-disabled aria-disabled onClick={(event) => event.preventDefault()}>
+      <Button
+        {...rest}
+        loading={false}
+        data-disabled
+        aria-disabled
+        // A name of its own would hide the reason.
+        aria-label={rest["aria-label"] === undefined ? undefined : `${rest["aria-label"]}: ${why}`}
+        onClick={(event) => event.preventDefault()}
+      >
         {children}
         <span className="visually-hidden">: {why}</span>
       </Button>

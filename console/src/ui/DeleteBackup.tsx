@@ -1,0 +1,94 @@
+import { Button, Group, Modal, Stack, Text, type ButtonProps } from "@mantine/core";
+import { useState } from "react";
+
+import { useDeleteBackup, useNewestBackup, type Backup } from "../api/queries";
+import { announce } from "./announce";
+import { refusalOf } from "./backup";
+import { formatBytes, formatTime } from "./format";
+import { GuardedButton } from "./Guarded";
+import { ProblemAlert } from "./ProblemAlert";
+
+interface DialogProps {
+  /** The backup that is to be deleted; undefined closes the dialog. */
+  backup: Backup | undefined;
+  onClose: () => void;
+  onDeleted?: (backup: Backup) => void;
+}
+
+/** Asks whether a backup is really to be deleted, and deletes it. A list has one for all its rows. */
+export function DeleteBackupDialog({ backup, onClose, onDeleted }: DialogProps) {
+  return (
+    <Modal opened={backup !== undefined} onClose={onClose} title="Delete this backup?" size="lg">
+      {backup !== undefined && <Question backup={backup} onClose={onClose} onDeleted={onDeleted} />}
+    </Modal>
+  );
+}
+
+function Question({ backup, onClose, onDeleted }: DialogProps & { backup: Backup }) {
+  const remove = useDeleteBackup(backup.database);
+  const newest = useNewestBackup(backup.database);
+  const confirm = () =>
+    remove.mutate(backup.id, {
+      onSuccess: () => {
+        announce(`${backup.filename} was deleted.`);
+        onClose();
+        onDeleted?.(backup);
+      },
+    });
+  return (
+    <Stack>
+      <Text className="breakable" fw={600}>
+        {backup.filename}
+      </Text>
+      <Text>
+        This backup of {backup.database} from {formatTime(backup.requestedAt)}
+        {backup.size !== undefined && ` (${formatBytes(backup.size)})`} is removed from the inventory together with its file.
+        Nobody can restore it or download it any more, and it can’t be brought back.
+      </Text>
+      {newest.data?.id === backup.id && (
+        <Text c="var(--warn)" fw={600}>
+          It is the newest backup of {backup.database}. Create another one first, unless you are sure.
+        </Text>
+      )}
+      {remove.isError && <ProblemAlert error={remove.error} title="The backup was not deleted" />}
+      <Group justify="flex-end">
+        <Button variant="default" onClick={onClose} data-autofocus>
+          Keep it
+        </Button>
+        <Button color="red" onClick={confirm} loading={remove.isPending}>
+          Delete the backup
+        </Button>
+      </Group>
+    </Stack>
+  );
+}
+
+interface ButtonOwnProps extends ButtonProps {
+  backup: Backup;
+  /** What opens the dialog, where that is somebody else's; else the button brings its own. */
+  onPress?: () => void;
+  onDeleted?: (backup: Backup) => void;
+}
+
+/** The button that asks for it. */
+export function DeleteBackupButton({ backup, onPress, onDeleted, ...rest }: ButtonOwnProps) {
+  const [asked, setAsked] = useState(false);
+  return (
+    <>
+      <GuardedButton
+        variant="light"
+        color="red"
+        {...rest}
+        needs="backups:delete"
+        refusal={refusalOf(backup)}
+        aria-label={`Delete ${backup.filename}`}
+        onClick={onPress ?? (() => setAsked(true))}
+      >
+        Delete
+      </GuardedButton>
+      {onPress === undefined && (
+        <DeleteBackupDialog backup={asked ? backup : undefined} onClose={() => setAsked(false)} onDeleted={onDeleted} />
+      )}
+    </>
+  );
+}
