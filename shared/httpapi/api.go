@@ -94,6 +94,7 @@ type Options struct {
 	Desk      Desk
 	Periodic  Periodic
 	CronKey   CronKey
+	KeyUses   backup.KeyUses
 
 	Bucket    string // where files lie, for those who fetch them without us
 	RoleClaim string // the token's claim that lists roles

@@ -35,11 +35,12 @@ func (d *Desk) StartBackup(ctx context.Context, database backup.Database, id str
 
 // StartRestore records a restore of a backup or upload that is usable, into the database it belongs to. See StartBackup for id.
 func (d *Desk) StartRestore(ctx context.Context, source backup.RestoreSource, id string, o backup.RestoreOptions, by backup.Actor) (backup.Restore, error) {
-	r, err := restoreOf(source, o)
+	now := time.Now().UTC()
+	r, err := restoreOf(source, o, now)
 	if err != nil {
 		return backup.Restore{}, err
 	}
-	id, now := orNew(id), time.Now().UTC()
+	id = orNew(id)
 	r.Job = newJob(id, r.Database, by, now)
 	action := "restore.run"
 	if o.DryRun {
@@ -52,7 +53,7 @@ func (d *Desk) StartRestore(ctx context.Context, source backup.RestoreSource, id
 }
 
 // restoreOf pins what is to be restored.
-func restoreOf(source backup.RestoreSource, o backup.RestoreOptions) (r backup.Restore, err error) {
+func restoreOf(source backup.RestoreSource, o backup.RestoreOptions, now time.Time) (r backup.Restore, err error) {
 	r.DryRun, r.AcceptUnproven = o.DryRun, o.AcceptUnproven
 	switch b, u := source.Backup, source.Upload; {
 	case b != nil:
@@ -61,7 +62,7 @@ func restoreOf(source backup.RestoreSource, o backup.RestoreOptions) (r backup.R
 		}
 		r.Database, r.Backup, r.Filename, r.Source = b.Database, b.ID, b.Filename, *b.File
 	case u != nil:
-		if err := u.CanRestore(o); err != nil {
+		if err := u.CanRestore(o, now); err != nil {
 			return r, err
 		}
 		r.Database, r.Upload, r.Filename, r.Source = u.Database, u.ID, u.Filename, *u.File
