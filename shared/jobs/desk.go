@@ -26,7 +26,7 @@ type Desk struct {
 // there already is returned as it stands, so a repeated request makes one backup.
 func (d *Desk) StartBackup(ctx context.Context, database backup.Database, id string, by backup.Actor) (backup.Backup, error) {
 	id, now := orNew(id), time.Now().UTC()
-	b := backup.Backup{Job: newJob(id, database.Name, by, now), Filename: filename(database.Name, id), Engine: database.Engine}
+	b := backup.Backup{Job: newJob(id, database.Name, by, now), Filename: Filename(database.Name, id), Engine: database.Engine}
 	return start(ctx, d, d.Backups, request[backup.Backup]{
 		job: backup.OpenJob{Database: database.Name, Kind: backup.BackupJob, ID: id}, record: b, state: func(b backup.Backup) backup.State { return b.State },
 		entry: backup.Entry{Actor: by, Action: "backup.create", At: now},
@@ -155,12 +155,12 @@ func orNew(id string) string {
 	return id
 }
 
-// filename is what a backup is downloaded as, and the last segment of its key: school-20261122-031500.sql.gz, in UTC.
-func filename(database, id string) string {
+// Filename is what a backup is downloaded as, and the last segment of its key: school-20261122-031500.sql.gz, in UTC.
+func Filename(database, id string) string {
 	return fmt.Sprintf("%s-%s.sql.gz", database, backup.IDTime(id).Format("20060102-150405"))
 }
 
-// fileKey is where a backup's file lies in the bucket.
-func fileKey(b backup.Backup) string { return filePrefix(b.Database, b.ID) + b.Filename }
+// FileKey is where a backup's file lies in the bucket.
+func FileKey(b backup.Backup) string { return filePrefix(b.Database, b.ID) + b.Filename }
 
 func filePrefix(database, id string) string { return fmt.Sprintf("backups/%s/%s/", database, id) }

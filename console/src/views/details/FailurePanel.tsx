@@ -5,9 +5,9 @@ import { Panel } from "../../ui/Panel";
 import classes from "./FailurePanel.module.css";
 
 /** Why it failed, what to do, and the tool's own words. */
-export function FailurePanel({ failure }: { failure: Schemas["Failure"] }) {
+export function FailurePanel({ title = "Why it failed", failure }: { title?: string; failure: Schemas["Failure"] }) {
   return (
-    <Panel title="Why it failed">
+    <Panel title={title}>
       <Stack gap="xs" maw="75ch">
         <Text className="breakable" fw={600} c="var(--bad)">
           {failure.reason}
