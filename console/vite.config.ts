@@ -1,7 +1,10 @@
 /// <reference types="vitest/config" />
 import { defineConfig } from "vite";
 
+import { compressed } from "./compress";
+
 export default defineConfig({
+  plugins: [compressed()],
   esbuild: { jsx: "automatic" },
   build: {
     // dist itself is kept in the repository, empty, so that the Go package compiles before the first build.
@@ -24,5 +27,5 @@ export default defineConfig({
       ["/api", "/config.json", "/health", "/docs", "/openapi.json"].map((path) => [path, "http://127.0.0.1:8080"]),
     ),
   },
-  test: { include: ["src/**/*.test.ts", "src/**/*.test.tsx"] },
+  test: { include: ["src/**/*.test.ts", "src/**/*.test.tsx", "*.test.ts"] },
 });

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/backup-restore/backup-restore/console"
 	settings "github.com/backup-restore/backup-restore/shared/config"
 	"github.com/backup-restore/backup-restore/shared/cronkey"
 	"github.com/backup-restore/backup-restore/shared/databases"
@@ -50,6 +51,14 @@ func build(ctx context.Context, s settings.APISettings, log *slog.Logger) (http.
 	store := records.New(client, s.Bucket)
 	registry := databases.New(secrets, databases.Options{})
 	dumps := files.New(client, s.Bucket, files.Options{})
+	origin, err := dumps.LinkOrigin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find out where links lead: %w", err)
+	}
+	page, err := console.Page()
+	if err != nil {
+		return nil, err
+	}
 	desk := &jobs.Desk{Backups: store.Backups(), Restores: store.Restores(), Uploads: store.Uploads(), Dropbox: dumps, Open: store.Open(),
 		Bell: jobs.NewDoorbell(sqs.NewFromConfig(cfg), s.JobsQueueURL), Activity: store.Activity(), Log: log}
 	return httpapi.New(httpapi.Options{
@@ -59,6 +68,8 @@ func build(ctx context.Context, s settings.APISettings, log *slog.Logger) (http.
 		Files: dumps, Keys: store.Idempotency(),
 		Desk: desk, Periodic: &jobs.Periodic{Desk: desk, Databases: registry},
 		CronKey: cronkey.New(secrets, s.CronKeySecret, cronkey.Options{Grace: s.CronKeyGrace}),
-		Bucket:  s.Bucket, RoleClaim: s.RoleClaim, Issuer: s.Issuer, ClientID: s.ClientID, Version: telemetry.Version(), Log: log,
+		KeyUses: store.KeyUses(),
+		Bucket:  s.Bucket, RoleClaim: s.RoleClaim, Issuer: s.Issuer, ClientID: s.ClientID,
+		Console: page, Origins: []string{origin, s.IssuerOrigin(), s.TokenOrigin}, Version: telemetry.Version(), Log: log,
 	})
 }

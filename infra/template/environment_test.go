@@ -112,6 +112,7 @@ func TestTemplate_SettingsAreAccepted(t *testing.T) {
 		"CRON_KEY_SECRET": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:CronKeySecret-abc",
 		"ROLE_CLAIM":      "", "SCHEDULED_DATABASES": "",
 		"ISSUER": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_abc", "CLIENT_ID": "client",
+		"TOKEN_ORIGIN": "https://backup-restore-1abc.auth.eu-central-1.amazoncognito.com",
 	}
 	// The default of each parameter goes in where a variable is made of one.
 	parameters := map[string]string{"ROLE_CLAIM": "RoleClaim", "SCHEDULED_DATABASES": "ScheduledDatabases"}

@@ -39,6 +39,7 @@ type APISettings struct {
 	RoleClaim     string        // ROLE_CLAIM: the token's claim that lists an operator's roles
 	Issuer        string        // ISSUER: URL of the identity provider, for the page
 	ClientID      string        // CLIENT_ID: the page's client at the identity provider
+	TokenOrigin   string        // TOKEN_ORIGIN: where the provider's token endpoint is, for the page's policy; by default the issuer's origin
 	LockExpiry    time.Duration // LOCK_EXPIRY: a lock without a beat for so long is free
 	LogLevel      slog.Level    // LOG_LEVEL: debug, info, warn or error
 }
@@ -84,10 +85,23 @@ func API() (APISettings, error) {
 		RoleClaim:     r.optional("ROLE_CLAIM", DefaultRoleClaim),
 		Issuer:        r.url("ISSUER"),
 		ClientID:      r.required("CLIENT_ID"),
+		TokenOrigin:   r.origin("TOKEN_ORIGIN"),
 		LockExpiry:    r.lockExpiry(),
 		LogLevel:      r.level("LOG_LEVEL"),
 	}
+	if s.TokenOrigin == "" {
+		s.TokenOrigin = s.IssuerOrigin()
+	}
 	return s, r.err("api")
+}
+
+// IssuerOrigin is where the identity provider describes itself.
+func (s APISettings) IssuerOrigin() string {
+	u, err := url.Parse(s.Issuer)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // Worker reads the settings of the worker function.
@@ -179,6 +193,19 @@ func (r *reader) url(name string) string {
 	u, err := url.Parse(v)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		r.fail(name, "is not an http or https URL")
+	}
+	return v
+}
+
+// origin reads a URL that has nothing behind its host; it may be left out.
+func (r *reader) origin(name string) string {
+	v := r.optional(name, "")
+	if v == "" {
+		return ""
+	}
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || v != u.Scheme+"://"+u.Host {
+		r.fail(name, "is not an origin such as https://sign-in.example.com, without a path or a slash at its end")
 	}
 	return v
 }

@@ -22,7 +22,7 @@ func complete() map[string]string {
 // setAll sets the environment to env alone; a variable of the machine that runs the test must not help.
 func setAll(t *testing.T, env map[string]string) {
 	t.Helper()
-	for _, name := range []string{"BUCKET", "JOBS_QUEUE_URL", "CRON_KEY_SECRET", "CRON_KEY_GRACE", "ROLE_CLAIM", "ISSUER", "CLIENT_ID",
+	for _, name := range []string{"BUCKET", "JOBS_QUEUE_URL", "CRON_KEY_SECRET", "CRON_KEY_GRACE", "ROLE_CLAIM", "ISSUER", "CLIENT_ID", "TOKEN_ORIGIN",
 		"LOG_LEVEL", "LOCK_EXPIRY", "LOCK_BEAT", "STOP_BEFORE_DEADLINE", "S3_PATIENCE", "POSTGRES_BIN_DIRS", "APPLY_WINDOW", "UNDO_WINDOW",
 		"SCHEDULED_DATABASES"} {
 		t.Setenv(name, env[name])
@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
 	wantAPI := APISettings{
 		Bucket: "school-backups", JobsQueueURL: "http://127.0.0.1:8081/000000000000/jobs",
 		CronKeySecret: "arn:aws:secretsmanager:eu-central-1:000000000000:secret:cron-key",
-		RoleClaim:     "cognito:groups", Issuer: "http://127.0.0.1:8082", ClientID: "console", LockExpiry: 45 * time.Second, LogLevel: slog.LevelInfo,
+		RoleClaim:     "cognito:groups", Issuer: "http://127.0.0.1:8082", ClientID: "console", TokenOrigin: "http://127.0.0.1:8082", LockExpiry: 45 * time.Second, LogLevel: slog.LevelInfo,
 	}
 	if api != wantAPI {
 		t.Errorf("API() = %+v, want %+v", api, wantAPI)
@@ -71,6 +71,7 @@ func TestGivenValues(t *testing.T) {
 	env["CRON_KEY_GRACE"], env["LOCK_EXPIRY"], env["LOCK_BEAT"], env["LOG_LEVEL"] = "10m", "2s", "500ms", "debug"
 	env["SCHEDULED_DATABASES"], env["ROLE_CLAIM"] = " school, chinook ,", "groups"
 	env["APPLY_WINDOW"], env["UNDO_WINDOW"] = "10m", "0h"
+	env["ISSUER"], env["TOKEN_ORIGIN"] = "https://issuer.example/pool/1", "https://tokens.example:444"
 	setAll(t, env)
 	api, err := API()
 	if err != nil {
@@ -78,6 +79,9 @@ func TestGivenValues(t *testing.T) {
 	}
 	if api.CronKeyGrace != 10*time.Minute || api.RoleClaim != "groups" || api.LogLevel != slog.LevelDebug || api.LockExpiry != 2*time.Second {
 		t.Errorf("API() = %+v", api)
+	}
+	if api.IssuerOrigin() != "https://issuer.example" || api.TokenOrigin != "https://tokens.example:444" {
+		t.Errorf("origins %q and %q", api.IssuerOrigin(), api.TokenOrigin)
 	}
 	worker, err := Worker()
 	if err != nil {
@@ -107,6 +111,8 @@ func TestErrorsNameTheVariable(t *testing.T) {
 		{"BUCKET", "", api}, {"BUCKET", " ", worker}, {"BUCKET", "", schedule}, {"BUCKET", "", janitor},
 		{"JOBS_QUEUE_URL", "", api}, {"JOBS_QUEUE_URL", "jobs", worker}, {"JOBS_QUEUE_URL", "ftp://x/y", schedule}, {"JOBS_QUEUE_URL", "https://", janitor},
 		{"CRON_KEY_SECRET", "", api}, {"CRON_KEY_GRACE", "5", api}, {"CRON_KEY_GRACE", "-1s", api}, {"ISSUER", "", api}, {"ISSUER", "issuer", api},
+		{"TOKEN_ORIGIN", "tokens.example", api}, {"TOKEN_ORIGIN", "https://tokens.example/", api}, {"TOKEN_ORIGIN", "https://tokens.example/oauth2/token", api},
+		{"TOKEN_ORIGIN", "https://a@tokens.example", api}, {"TOKEN_ORIGIN", "ftp://tokens.example", api},
 		{"CLIENT_ID", "", api}, {"LOG_LEVEL", "loud", api}, {"LOG_LEVEL", "loud", worker}, {"LOCK_EXPIRY", "0s", api}, {"LOCK_EXPIRY", "soon", janitor},
 		{"LOCK_BEAT", "30s", worker}, {"LOCK_BEAT", "-1s", worker}, {"STOP_BEFORE_DEADLINE", "1h", worker}, {"S3_PATIENCE", "-1s", worker}, {"POSTGRES_BIN_DIRS", "[", worker},
 		{"SCHEDULED_DATABASES", "school,../x", schedule}, {"APPLY_WINDOW", "59s", worker}, {"APPLY_WINDOW", "169h", worker},

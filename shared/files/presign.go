@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ const MaxLinkLifetime = time.Hour
 const contentType = "application/gzip"
 
 // PresignDownload implements backup.Files. A longer lifetime than MaxLinkLifetime is cut to it.
-func (s *Store) PresignDownload(ctx context.Context, key, versionID, filename string, lifetime time.Duration) (url string, expires time.Time, err error) {
+func (s *Store) PresignDownload(ctx context.Context, key, versionID, filename string, lifetime time.Duration) (link string, expires time.Time, err error) {
 	if lifetime < time.Second {
 		return "", time.Time{}, fmt.Errorf("presign %s: a lifetime of %s is over before it can be used", key, lifetime)
 	}
@@ -38,6 +39,19 @@ func (s *Store) PresignDownload(ctx context.Context, key, versionID, filename st
 		return "", time.Time{}, fmt.Errorf("presign %s: %w", key, err)
 	}
 	return request.URL, expires.UTC(), nil
+}
+
+// LinkOrigin is the scheme, host and port of all links. It asks nobody.
+func (s *Store) LinkOrigin(ctx context.Context) (string, error) {
+	link, _, err := s.PresignDownload(ctx, "origin", "", "origin", time.Minute)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(link)
+	if err != nil {
+		return "", fmt.Errorf("read a presigned link: %w", err)
+	}
+	return u.Scheme + "://" + u.Host, nil
 }
 
 // attachment is a Content-Disposition that saves under filename: RFC 6266, with a plain name for clients that don't know

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/backup-restore/backup-restore/shared/files"
 )
 
@@ -54,6 +57,34 @@ func TestStore_LinkDownloadsTheVersionWithoutAnyHeader(t *testing.T) {
 	_ = answer.Body.Close()
 	if answer.StatusCode != http.StatusForbidden {
 		t.Errorf("a changed link: status %d, want 403", answer.StatusCode)
+	}
+}
+
+// A page whose policy names the one origin can send and fetch by every kind of link, on AWS as here.
+func TestStore_AllLinksHaveTheSameOrigin(t *testing.T) {
+	t.Parallel()
+	aws := files.New(s3.New(s3.Options{Region: "eu-central-1", Credentials: credentials.NewStaticCredentialsProvider("key", "secret", "token")}), "bucket-1abc", files.Options{})
+	for _, c := range []struct {
+		store  *files.Store
+		origin string
+	}{{aws, "https://bucket-1abc.s3.eu-central-1.amazonaws.com"}, {newWorld(t).direct, ""}} {
+		origin, err := c.store.LinkOrigin(t.Context())
+		if err != nil || c.origin != "" && origin != c.origin {
+			t.Fatalf("origin %q, %v; want %q", origin, err, c.origin)
+		}
+		form, err := c.store.PresignPost(t.Context(), "uploads/school/a/b.sql", 1, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts, err := c.store.PresignParts(t.Context(), "uploads/school/a/b.sql", "parts", 1, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range append(parts.URLs, form.URL) {
+			if u, err := url.Parse(link); err != nil || u.Scheme+"://"+u.Host != origin {
+				t.Errorf("%s is not at %s", link, origin)
+			}
+		}
 	}
 }
 

@@ -100,6 +100,5 @@ func (a *API) registerPages() error {
 	a.mux.Handle("GET /config.json", newPage("application/json", revalidate, append(config, '\n')))
 	a.mux.Handle("GET /openapi.json", newPage("application/vnd.oai.openapi+json;version=3.1", revalidate, a.spec))
 	a.mux.Handle("GET /docs", newPage("text/html; charset=utf-8", revalidate, docs.Bytes()))
-	a.mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
-	return nil
+	return a.registerConsole(addresses)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"flag"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -187,9 +186,6 @@ func TestPages(t *testing.T) {
 	w := newWorld(t)
 	w.do(call{method: "GET", path: "/config.json"}).want(200).has(`"issuer":"https://issuer.example"`, `"clientId":"console"`)
 	w.do(call{method: "GET", path: "/health"}).want(200).has(`"status":"ok"`, `"version":"test"`)
-	if a := w.do(call{method: "GET", path: "/"}).want(http.StatusFound); a.header.Get("Location") != "/docs" {
-		t.Errorf("/ leads to %q", a.header.Get("Location"))
-	}
 	for _, path := range []string{"/docs", "/openapi.json", "/config.json"} {
 		etag := w.do(call{method: "GET", path: path}).want(200).header.Get("ETag")
 		if a := w.do(call{method: "GET", path: path, header: map[string]string{"If-None-Match": `"x", W/` + etag}}); etag == "" || a.status != 304 || a.body != "" {
