@@ -1,6 +1,7 @@
 import { createTheme, type MantineColorsTuple } from "@mantine/core";
 
-// Each tuple goes from the lightest to the darkest. Shade 7 on white and shade 3 on the dark body have a contrast of at least 4.5:1.
+// Each tuple goes from the lightest to the darkest. Shade 7 on white, white on shade 6, and shade 3 on the dark body have a contrast
+// of at least 4.5:1.
 const ink: MantineColorsTuple = [
   "#eaf6f8",
   "#d3e9ed",
@@ -37,9 +38,21 @@ const night: MantineColorsTuple = [
   "#111a20",
   "#0b1216",
 ];
+const danger: MantineColorsTuple = [
+  "#fdecea",
+  "#fad4d0",
+  "#f4b0a9",
+  "#ffb4ab",
+  "#e46a60",
+  "#d5473d",
+  "#b9382f",
+  "#a3211a",
+  "#861a14",
+  "#64120e",
+];
 
 export const theme = createTheme({
-  colors: { ink, gray: slate, dark: night },
+  colors: { ink, gray: slate, dark: night, red: danger },
   primaryColor: "ink",
   primaryShade: { light: 7, dark: 6 },
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif',

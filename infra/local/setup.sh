@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes sure that this machine has what the local stack needs: Go and a PostgreSQL server.
+# setup.sh NEED ... makes sure that this machine has what the local stack needs: Go, a PostgreSQL server, Node.js with npm.
 #
-# On Debian and Ubuntu it installs PostgreSQL from the distribution, as root or by sudo. Elsewhere it says what to install.
-# It is quiet where there is nothing to do.
+# On Debian and Ubuntu it installs PostgreSQL and Node.js from the distribution, as root or by sudo, where there are none. Elsewhere it
+# says what to install. It is quiet where there is nothing to do.
 set -eu
 
 fail() {
@@ -10,25 +10,28 @@ fail() {
 	exit 1
 }
 
-# Keep in step with the go line of go.mod.
+# Keep in step with the go line of go.mod, and with engines in console/package.json.
 need_go=1.26
+need_node=20.19
+
+# at_least NEED HAVE compares two versions by their first two numbers. A version that is no number is a development's: it passes.
+at_least() {
+	major=${2%%.*}
+	rest=${2#*.}
+	minor=${rest%%[!0-9]*}
+	case "$major$minor" in
+	'' | *[!0-9]*) return 0 ;;
+	esac
+	[ "$major" -gt "${1%%.*}" ] || { [ "$major" -eq "${1%%.*}" ] && [ "$minor" -ge "${1#*.}" ]; }
+}
 
 check_go() {
 	command -v go >/dev/null 2>&1 || fail "Go $need_go or newer is needed, and there is no go on the PATH." \
 		"Install it from https://go.dev/dl/ (on macOS: brew install go)."
 	# GOTOOLCHAIN=local: not the version that go would download, which machines without the network can't.
 	have=$(cd / && GOTOOLCHAIN=local go env GOVERSION) || fail "go does not run."
-	version=${have#go}
-	major=${version%%.*}
-	rest=${version#*.}
-	minor=${rest%%[!0-9]*}
-	case "$major$minor" in
-	'' | *[!0-9]*) return 0 ;; # a development version
-	esac
-	if [ "$major" -lt "${need_go%%.*}" ] || { [ "$major" -eq "${need_go%%.*}" ] && [ "$minor" -lt "${need_go#*.}" ]; }; then
-		fail "Go $need_go or newer is needed; this is $have." \
-			"Install a newer one from https://go.dev/dl/ (on macOS: brew upgrade go)."
-	fi
+	at_least "$need_go" "${have#go}" || fail "Go $need_go or newer is needed; this is $have." \
+		"Install a newer one from https://go.dev/dl/ (on macOS: brew upgrade go)."
 }
 
 # The places that the package pgcluster looks at.
@@ -85,5 +88,34 @@ install_server() {
 	esac
 }
 
-check_go
-have_server || install_server
+have_node() { command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; }
+
+install_node() {
+	command -v apt-get >/dev/null 2>&1 || fail "Node.js $need_node or newer with npm is needed to build the console, and is not found on the PATH." \
+		"Install it from https://nodejs.org/ (on macOS: brew install node)."
+	become_root || fail "Node.js and npm are needed to build the console, and installing them needs root. Run:" \
+		"  apt-get update && apt-get install nodejs npm"
+	echo "Installing Node.js and npm (they build the console; at least one of them is not found) ..."
+	apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q"
+	$apt update || fail "apt-get update did not succeed: see above."
+	$apt install -y --no-install-recommends nodejs npm || fail "Node.js could not be installed: see above."
+	have_node || fail "Node.js was installed, but node or npm is not on the PATH."
+}
+
+check_node() {
+	have=$(node --version) || fail "node does not run."
+	at_least "$need_node" "${have#v}" || fail "Node.js $need_node or newer is needed to build the console; this is $have." \
+		"Install a newer one from https://nodejs.org/ (on macOS: brew upgrade node)."
+}
+
+for need in "$@"; do
+	case $need in
+	go) check_go ;;
+	postgres) have_server || install_server ;;
+	node)
+		have_node || install_node
+		check_node
+		;;
+	*) fail "setup.sh: $need is none of go, postgres, node" ;;
+	esac
+done

@@ -172,6 +172,9 @@ func quality(accept []string, encoding string) float64 {
 
 // registerConsole adds the page and its assets, or where it was not built a page that says so. addresses are those of our own assets.
 func (a *API) registerConsole(addresses map[string]string) error {
+	if a.Console == nil {
+		return a.registerUnbuilt(addresses)
+	}
 	index, err := fs.ReadFile(a.Console, "index.html")
 	if errors.Is(err, fs.ErrNotExist) {
 		return a.registerUnbuilt(addresses)

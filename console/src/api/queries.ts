@@ -1,6 +1,15 @@
-import { QueryClient, useInfiniteQuery, useMutation, useQuery, useQueryClient, type InfiniteData } from "@tanstack/react-query";
+import {
+  QueryClient,
+  queryOptions,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+  useQueryClient,
+  type InfiniteData,
+} from "@tanstack/react-query";
 
 import { answer, api, type Schemas } from "./client";
+import { readOn, withItem, without, type Known } from "./list";
 import { asProblem, type Permission } from "./problem";
 
 export type Backup = Schemas["Backup"];
@@ -26,8 +35,8 @@ export function newQueryClient() {
 }
 
 // Seconds between looks: at what changes by itself, and at what may change.
-const soon = 1_500;
-const later = 15_000;
+export const soon = 1_500;
+export const later = 15_000;
 
 const ended = new Set([
   "created",
@@ -52,6 +61,7 @@ export const keys = {
   me: ["me"] as const,
   databases: ["databases"] as const,
   backups: (database: string) => ["backups", database] as const,
+  inventory: (database: string) => ["backups", database, "inventory"] as const,
   backup: (database: string, id: string) => ["backup", database, id] as const,
   uploads: (database: string) => ["uploads", database] as const,
   upload: (database: string, id: string) => ["upload", database, id] as const,
@@ -125,25 +135,30 @@ export function useBackups(database: string, filter: BackupFilter = {}) {
   });
 }
 
+/** One page of the backups that a filter lets through. */
+export const listBackups = (database: string, filter: BackupFilter, limit: number, signal: AbortSignal) => (cursor?: string) =>
+  answer(
+    api.GET("/api/databases/{database}/backups", { params: { ...path(database), query: { limit, cursor, ...filter } }, signal }),
+  );
+
 /** The newest created backup, whatever the inventory shows. */
 export function useNewestBackup(database: string) {
   return useQuery({
     queryKey: [...keys.backups(database), "newest"],
-    queryFn: async ({ signal }) => {
-      const query = { limit: 1, state: ["created" as const] };
-      const list = await answer(api.GET("/api/databases/{database}/backups", { params: { ...path(database), query }, signal }));
-      return list.items[0] ?? null;
-    },
+    queryFn: async ({ signal }) => (await readOn(listBackups(database, { state: ["created"] }, 1, signal), 1)).items[0] ?? null,
     refetchInterval: later,
   });
 }
 
-export function useBackup(database: string, id: string) {
-  return useQuery({
+export const backupQuery = (database: string, id: string) =>
+  queryOptions({
     queryKey: keys.backup(database, id),
     queryFn: ({ signal }) => answer(api.GET("/api/databases/{database}/backups/{id}", { params: record(database, id), signal })),
     refetchInterval: (query) => (query.state.data !== undefined && isOpen(query.state.data) ? soon : false),
   });
+
+export function useBackup(database: string, id: string | undefined) {
+  return useQuery({ ...backupQuery(database, id ?? ""), enabled: id !== undefined });
 }
 
 /** An Idempotency-Key for one intention: a call that is sent twice is carried out once. */
@@ -154,6 +169,9 @@ export function useCreateBackup(database: string) {
   return useMutation({
     mutationFn: () =>
       answer(api.POST("/api/databases/{database}/backups", { params: { ...path(database), header: intention() } })),
+    // The row is there at once.
+    onSuccess: (backup) =>
+      queries.setQueryData<Known<Backup>>([...keys.inventory(database), {}], (known) => known && withItem(known, backup)),
     onSettled: () => queries.invalidateQueries({ queryKey: keys.backups(database) }),
   });
 }
@@ -162,6 +180,9 @@ export function useDeleteBackup(database: string) {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: (id: string) => answer(api.DELETE("/api/databases/{database}/backups/{id}", { params: record(database, id) })),
+    // Far down the inventory nothing else would notice.
+    onSuccess: (_, id) =>
+      queries.setQueriesData<Known<Backup>>({ queryKey: keys.inventory(database) }, (known) => known && without(known, id)),
     onSettled: () => queries.invalidateQueries({ queryKey: keys.backups(database) }),
   });
 }
@@ -235,8 +256,14 @@ export function useRestore(database: string, id: string) {
 export function useCreateRestore(database: string) {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: (body: Schemas["RestoreRequest"]) =>
-      answer(api.POST("/api/databases/{database}/restores", { params: { ...path(database), header: intention() }, body })),
+    // The key is the caller's: when no answer came, the same intention is sent again under the same key.
+    mutationFn: ({ key, body }: { key: string; body: Schemas["RestoreRequest"] }) =>
+      answer(
+        api.POST("/api/databases/{database}/restores", {
+          params: { ...path(database), header: { "Idempotency-Key": key } },
+          body,
+        }),
+      ),
     onSettled: () => queries.invalidateQueries({ queryKey: keys.restores(database) }),
   });
 }

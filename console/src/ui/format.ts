@@ -5,7 +5,8 @@ const count = new Intl.NumberFormat(locale);
 const signed = new Intl.NumberFormat(locale, { signDisplay: "exceptZero" });
 const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
-const day = new Intl.DateTimeFormat(locale, { dateStyle: "full" });
+const fullDay = new Intl.DateTimeFormat(locale, { dateStyle: "full" });
+const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
 const exact = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" });
 const ago = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 
@@ -35,7 +36,8 @@ export function formatBytes(bytes: number): string {
 
 export const formatTime = (at: string | Date) => dateTime.format(new Date(at));
 export const formatClock = (at: string | Date) => clock.format(new Date(at));
-export const formatDay = (at: string | Date) => day.format(new Date(at));
+export const formatFullDay = (at: string | Date) => fullDay.format(new Date(at));
+export const formatDay = (at: number) => day.format(at);
 export const formatExactTime = (at: string | Date) => exact.format(new Date(at));
 
 const steps: [unit: Intl.RelativeTimeFormatUnit, seconds: number][] = [

@@ -14,7 +14,7 @@ export { default as IconDownload } from "@tabler/icons-react/icons/IconDownload"
 export { default as IconEye } from "@tabler/icons-react/icons/IconEye";
 export { default as IconEyeOff } from "@tabler/icons-react/icons/IconEyeOff";
 export { default as IconHourglass } from "@tabler/icons-react/icons/IconHourglass";
-export { default as IconKey } from "@tabler/icons-react/icons/IconKey";
+export { default as IconInfoCircle } from "@tabler/icons-react/icons/IconInfoCircle";
 export { default as IconLoader2 } from "@tabler/icons-react/icons/IconLoader2";
 export { default as IconLogout } from "@tabler/icons-react/icons/IconLogout";
 export { default as IconMinus } from "@tabler/icons-react/icons/IconMinus";
@@ -24,6 +24,8 @@ export { default as IconPlus } from "@tabler/icons-react/icons/IconPlus";
 export { default as IconRefresh } from "@tabler/icons-react/icons/IconRefresh";
 export { default as IconRotate2 } from "@tabler/icons-react/icons/IconRotate2";
 export { default as IconSearch } from "@tabler/icons-react/icons/IconSearch";
+export { default as IconShieldCheck } from "@tabler/icons-react/icons/IconShieldCheck";
 export { default as IconSun } from "@tabler/icons-react/icons/IconSun";
+export { default as IconUpload } from "@tabler/icons-react/icons/IconUpload";
 export { default as IconUser } from "@tabler/icons-react/icons/IconUser";
 export { default as IconX } from "@tabler/icons-react/icons/IconX";

@@ -69,11 +69,11 @@ function Details({ backup: b }: { backup: BackupDetail }) {
           {b.failure !== undefined && <FailurePanel failure={b.failure} />}
           {b.state === "created" && <Proof backup={b} />}
           {b.tables !== undefined && <Tables tables={b.tables} total={b.tableCount ?? b.tables.length} />}
+          <LogPanel lines={b.log ?? []} />
         </Stack>
         <Stack gap="lg">
           <Course backup={b} />
           <ByHand backup={b} />
-          <LogPanel lines={b.log ?? []} />
         </Stack>
       </div>
     </>

@@ -1,7 +1,7 @@
 import { Text, Tooltip } from "@mantine/core";
 
 import type { Schemas } from "../../api/client";
-import { formatClock, formatDay, formatExactTime } from "../../ui/format";
+import { formatClock, formatFullDay, formatExactTime } from "../../ui/format";
 import { Panel } from "../../ui/Panel";
 import classes from "./LogPanel.module.css";
 
@@ -16,9 +16,9 @@ export function LogPanel({ lines }: { lines: Schemas["LogLine"][] }) {
           {lines.map((line, i) => (
             <li key={i} className={classes.line}>
               {/* A job seldom lasts over midnight: the day is said once, and where it changes. */}
-              {(i === 0 || formatDay(line.at) !== formatDay(lines[i - 1]!.at)) && (
+              {(i === 0 || formatFullDay(line.at) !== formatFullDay(lines[i - 1]!.at)) && (
                 <Text size="sm" c="dimmed" className={classes.day}>
-                  {formatDay(line.at)}
+                  {formatFullDay(line.at)}
                 </Text>
               )}
               <Tooltip label={formatExactTime(line.at)}>

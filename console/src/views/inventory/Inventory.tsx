@@ -1,12 +1,178 @@
-import { Title } from "@mantine/core";
+import { Button, Group, Stack, Text, Title } from "@mantine/core";
+import { useRef } from "react";
+import { useLocation, useSearch } from "wouter";
 
+import { useInventory } from "../../api/inventory";
+import { useCreateBackup, type Backup } from "../../api/queries";
+import { paths } from "../../app/routes";
 import { useTitle } from "../../app/title";
+import { announce } from "../../ui/announce";
+import { formatAgo } from "../../ui/format";
+import { GuardedButton } from "../../ui/Guarded";
+import { IconPlus, IconRefresh } from "../../ui/icons";
+import { ProblemAlert } from "../../ui/ProblemAlert";
+import { Answer, Empty } from "../../ui/States";
+import { useNow } from "../../ui/Time";
+import { BackupTable } from "./BackupTable";
+import { isBackwards, isFiltered, queryOf, readFilter, writeFilter, type Filter } from "./filter";
+import { Filters } from "./Filters";
+import { HistoryPanel } from "./HistoryPanel";
+import classes from "./Inventory.module.css";
+import { HeldRoom, Summary, UnusableDatabases } from "./Summary";
 
+/** The backups of a database: what can be relied on, and all there are. */
 export default function Inventory({ database }: { database: string }) {
-  useTitle("Backup Inventory");
+  useTitle(`Backup Inventory of ${database}`);
+  const [filter, setFilter] = useFilter(database);
+  const { query, more, refresh } = useInventory(database, queryOf(filter), !isBackwards(filter));
+  const create = useCreateBackup(database);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const items = query.data?.items ?? [];
+  const filtered = isFiltered(filter);
+
+  const start = () => {
+    // A second press before the first one's answer is no second backup.
+    if (create.isPending) return;
+    create.mutate(undefined, {
+      onSuccess: (backup) => {
+        if (filtered) setFilter({ states: [] });
+        announce(`The backup ${backup.filename} is queued.${filtered ? " The filters were cleared to show it." : ""}`);
+      },
+    });
+  };
+  const createButton = (
+    <GuardedButton
+      needs="backups:create"
+      refusal={refusalToCreate(items)}
+      loading={create.isPending}
+      onClick={start}
+      leftSection={<IconPlus size={18} aria-hidden />}
+    >
+      Create Backup
+    </GuardedButton>
+  );
+
   return (
-    <Title order={1} size="h2">
-      Backup Inventory {database}
-    </Title>
+    <Stack gap="md">
+      <Group justify="space-between" align="flex-end" gap="sm">
+        <div>
+          <Title order={1} size="h2">
+            Backup Inventory
+          </Title>
+          <HeldRoom database={database} />
+        </div>
+        <Group gap="sm">
+          <Updated at={query.dataUpdatedAt} />
+          <Button
+            variant="default"
+            loading={refresh.isPending}
+            onClick={() => refresh.mutate()}
+            leftSection={<IconRefresh size={18} aria-hidden />}
+          >
+            Refresh
+          </Button>
+          {createButton}
+        </Group>
+      </Group>
+      <UnusableDatabases />
+      {create.isError && <ProblemAlert error={create.error} title="The backup was not started" onRetry={start} />}
+      {refresh.isError && (
+        <ProblemAlert
+          error={refresh.error}
+          title="The inventory could not be refreshed; it may be out of date"
+          onRetry={() => refresh.mutate()}
+        />
+      )}
+      <div className={classes.top}>
+        <Summary
+          database={database}
+          latest={filtered ? undefined : items.find((b) => b.state === "created" || b.state === "failed")}
+        />
+        <HistoryPanel database={database} />
+      </div>
+      <section className="surface" aria-labelledby="all-backups">
+        <Group justify="space-between" className={classes.bar}>
+          <Title order={2} size="h5" id="all-backups" tabIndex={-1} ref={heading} className={classes.title}>
+            Backups
+          </Title>
+          <Filters filter={filter} onChange={setFilter} />
+        </Group>
+        {isBackwards(filter) ? (
+          <NoMatch filter={filter} onChange={setFilter} />
+        ) : (
+          <Answer query={query} label="Loading the backups">
+            {({ items: rows, next }) =>
+              rows.length > 0 || next !== undefined ? (
+                <BackupTable
+                  database={database}
+                  items={rows}
+                  hasMore={next !== undefined}
+                  more={more}
+                  onDeleted={() => heading.current?.focus()}
+                />
+              ) : filtered ? (
+                <NoMatch filter={filter} onChange={setFilter} />
+              ) : (
+                <Empty title={`No backup of ${database} yet`}>
+                  <Stack align="center">
+                    A backup is a file from which {database} can be brought back whole.
+                    {createButton}
+                  </Stack>
+                </Empty>
+              )
+            }
+          </Answer>
+        )}
+      </section>
+    </Stack>
+  );
+}
+
+/** The filter lives in the address: it survives a reload, and can be handed on. */
+function useFilter(database: string): [Filter, (filter: Filter) => void] {
+  const [, go] = useLocation();
+  const filter = readFilter(useSearch());
+  return [filter, (next) => go(`${paths.backups(database)}${writeFilter(next)}`, { replace: true })];
+}
+
+/**
+ * One that is queued holds everything up to when it begins, so a second one would be the same. One that runs may lack what was just
+ * changed: another can be queued behind it.
+ */
+function refusalToCreate(items: Backup[]): string | undefined {
+  const queued = items.find((b) => b.state === "queued");
+  return queued && `The backup ${queued.filename} is queued already. It will hold everything up to when it begins.`;
+}
+
+function Updated({ at }: { at: number }) {
+  const now = useNow(5);
+  if (at === 0) return null;
+  return (
+    <Text size="sm" c="dimmed">
+      Updated {formatAgo(new Date(at), Math.max(now, at))}
+    </Text>
+  );
+}
+
+function NoMatch({ filter, onChange }: { filter: Filter; onChange: (filter: Filter) => void }) {
+  const hasDays = filter.from !== undefined || filter.to !== undefined;
+  return (
+    <Empty title={isBackwards(filter) ? "To is before From" : "No backup matches the filters"}>
+      <Stack align="center">
+        {isBackwards(filter) ? "No day lies between them." : "There are backups, or may be, that the filters hide."}
+        <Group justify="center">
+          {filter.states.length > 0 && (
+            <Button variant="default" onClick={() => onChange({ ...filter, states: [] })}>
+              Clear the status
+            </Button>
+          )}
+          {hasDays && (
+            <Button variant="default" onClick={() => onChange({ states: filter.states })}>
+              Clear the days
+            </Button>
+          )}
+        </Group>
+      </Stack>
+    </Empty>
   );
 }

@@ -1,0 +1,24 @@
+import type { ReactNode } from "react";
+
+import { IconAlertTriangle, IconInfoCircle } from "./icons";
+import classes from "./Notice.module.css";
+
+interface Props {
+  tone: "warn" | "quiet";
+  title: ReactNode;
+  children?: ReactNode;
+}
+
+/** Something to know that is no failure of the page: by its words, its sign and its colour. */
+export function Notice({ tone, title, children }: Props) {
+  const Icon = tone === "warn" ? IconAlertTriangle : IconInfoCircle;
+  return (
+    <div className={classes.notice} style={{ background: `var(--${tone}-surface)`, color: `var(--${tone})` }}>
+      <Icon size={20} aria-hidden className={classes.icon} />
+      <div className="breakable">
+        <div className={classes.title}>{title}</div>
+        {children !== undefined && <div>{children}</div>}
+      </div>
+    </div>
+  );
+}

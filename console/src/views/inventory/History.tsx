@@ -1,0 +1,248 @@
+import { Button, Table, Text } from "@mantine/core";
+import { useElementSize } from "@mantine/hooks";
+import { useId, useState, type KeyboardEvent, type PointerEvent } from "react";
+
+import { formatBytes, formatDay, formatDuration, formatTime, plural } from "../../ui/format";
+import { IconChevronDown } from "../../ui/icons";
+import classes from "./History.module.css";
+import { nearest, place, ticks, type Point } from "./history";
+
+interface Props {
+  database: string;
+  /** Oldest first, two at least. */
+  points: Point[];
+}
+
+// Pixels.
+const left = 64;
+const right = 14;
+const sizes = { top: 20, bottom: 130 };
+const durations = { top: 158, bottom: 202 };
+const height = 226;
+const betweenDays = 110;
+
+/** Size and duration of backups over time: a chart, and the same as a table. */
+export default function History({ database, points }: Props) {
+  const { ref, width } = useElementSize();
+  const [picked, setPicked] = useState<number>();
+  const [asTable, setAsTable] = useState(false);
+  const table = useId();
+  const current = points[Math.min(picked ?? Infinity, points.length - 1)]!;
+  return (
+    <div>
+      <Text size="sm" mb={4} mih="1.6em" className="breakable">
+        <b>{formatBytes(current.size)}</b> in <b>{formatDuration(current.seconds)}</b>, {formatTime(new Date(current.at))}
+        {current.shrunkBy !== undefined && ` · ${percent(current)} smaller than before`} ·{" "}
+        <span style={{ color: "var(--mantine-color-dimmed)" }}>{current.filename}</span>
+      </Text>
+      <div ref={ref} className={classes.chart} style={{ height }}>
+        {width > 0 && <Chart database={database} points={points} width={width} picked={picked} onPick={setPicked} />}
+      </div>
+      <Button
+        variant="subtle"
+        size="compact-sm"
+        mt="xs"
+        ml={-8}
+        aria-expanded={asTable}
+        aria-controls={asTable ? table : undefined}
+        onClick={() => setAsTable(!asTable)}
+        rightSection={<IconChevronDown size={14} aria-hidden style={{ rotate: asTable ? "180deg" : undefined }} />}
+      >
+        As a table
+      </Button>
+      {asTable && <AsTable id={table} points={points} />}
+    </div>
+  );
+}
+
+const percent = (p: Point) => `${Math.round((p.shrunkBy ?? 0) * 100)} %`;
+
+function summaryOf(database: string, points: Point[]): string {
+  const [first, last] = [points[0]!, points.at(-1)!];
+  const all = points.map((p) => p.size);
+  const shrunk = points.filter((p) => p.shrunkBy !== undefined);
+  return [
+    `Size and duration of ${plural(points.length, "backup")} of ${database}, ${formatDay(first.at)} to ${formatDay(last.at)}.`,
+    `Sizes lie between ${formatBytes(Math.min(...all))} and ${formatBytes(Math.max(...all))}; the newest has ${formatBytes(last.size)}`,
+    `and took ${formatDuration(last.seconds)}.`,
+    ...shrunk.map((p) => `It shrank by ${percent(p)} on ${formatDay(p.at)}.`),
+  ].join(" ");
+}
+
+type Range = [from: number, to: number];
+
+/** What the axes show, and where on them values lie. */
+function scalesOf(points: Point[], width: number) {
+  const time: Range = [points[0]!.at, Math.max(points.at(-1)!.at, points[0]!.at + 1)];
+  const across: Range = [left + 6, width - right];
+  const sizeTicks = ticks(Math.max(...points.map((p) => p.size)), 3);
+  const secondsTicks = ticks(Math.max(...points.map((p) => p.seconds)), 2);
+  return {
+    time,
+    sizeTicks,
+    secondsTicks,
+    x: place(time, across),
+    timeAt: place(across, time),
+    size: place([0, sizeTicks.at(-1)!], [sizes.bottom, sizes.top]),
+    seconds: place([0, secondsTicks.at(-1)!], [durations.bottom, durations.top]),
+  };
+}
+
+interface ChartProps extends Props {
+  width: number;
+  picked: number | undefined;
+  onPick: (index: number | undefined) => void;
+}
+
+function Chart({ database, points, width, picked, onPick }: ChartProps) {
+  const scales = scalesOf(points, width);
+  const { x, size, seconds } = scales;
+  const current = picked === undefined ? undefined : points[picked];
+  const line = points.map((p) => `${x(p.at)},${size(p.size)}`).join(" ");
+  return (
+    <>
+      <svg className={classes.svg} height={height} role="img" aria-label={summaryOf(database, points)}>
+        <Axes width={width} {...scales} />
+        {points.map((p) => (
+          <line key={p.id} className={classes.bar} x1={x(p.at)} x2={x(p.at)} y1={durations.bottom} y2={seconds(p.seconds)} />
+        ))}
+        <polyline className={classes.line} points={line} />
+        {points.map((p) => (
+          <circle key={p.id} className={classes.point} cx={x(p.at)} cy={size(p.size)} r={points.length > 40 ? 2 : 3} />
+        ))}
+        {points.map((p) => p.shrunkBy !== undefined && <Mark key={p.id} point={p} x={x(p.at)} y={size(p.size)} width={width} />)}
+        {current !== undefined && (
+          <>
+            <line className={classes.cursor} x1={x(current.at)} x2={x(current.at)} y1={sizes.top} y2={durations.bottom} />
+            <circle className={classes.picked} cx={x(current.at)} cy={size(current.size)} r={5} />
+          </>
+        )}
+      </svg>
+      <Slider points={points} picked={picked} onPick={onPick} at={scales.timeAt} />
+    </>
+  );
+}
+
+type AxesProps = { width: number } & ReturnType<typeof scalesOf>;
+
+function Axes({ width, time: [first, last], sizeTicks, secondsTicks, x, size, seconds }: AxesProps) {
+  const steps = Math.max(1, Math.floor((width - left) / betweenDays));
+  const days = Array.from({ length: steps + 1 }, (_, i) => first + ((last - first) * i) / steps);
+  const short = last - first < 2 * 86_400_000;
+  return (
+    <>
+      <text x={0} y={sizes.top - 9}>
+        Size
+      </text>
+      <text x={0} y={durations.top - 9}>
+        Duration
+      </text>
+      {[
+        ...sizeTicks.map((v) => [size(v), formatBytes(v)] as const),
+        ...secondsTicks.map((v) => [seconds(v), formatDuration(v)] as const),
+      ].map(([y, label]) => (
+        <g key={y}>
+          <line className={classes.grid} x1={left} x2={width} y1={y} y2={y} />
+          <text x={left - 8} y={y + 4} textAnchor="end">
+            {label}
+          </text>
+        </g>
+      ))}
+      {days.map((day, i) => (
+        <text key={day} x={x(day)} y={height - 4} textAnchor={i === 0 ? "start" : i === steps ? "end" : "middle"}>
+          {short ? formatTime(new Date(day)) : formatDay(day)}
+        </text>
+      ))}
+    </>
+  );
+}
+
+/** A sudden shrink: by its shape and its words. */
+function Mark({ point, x, y, width }: { point: Point; x: number; y: number; width: number }) {
+  const anchor = x > width - 50 ? "end" : x < left + 50 ? "start" : "middle";
+  return (
+    <>
+      <path className={classes.mark} transform={`translate(${x},${y})`} d="M0-9 8 5-8 5Z" />
+      <text className={classes.markText} x={x} y={y - 12} textAnchor={anchor}>
+        −{percent(point)}
+      </text>
+    </>
+  );
+}
+
+/** Lies over the chart, and picks a backup by the pointer or by the arrow keys. */
+function Slider({ points, picked, onPick, at }: Omit<ChartProps, "database" | "width"> & { at: (pixel: number) => number }) {
+  const last = points.length - 1;
+  const index = picked ?? last;
+  const current = points[index]!;
+  const onKeyDown = (event: KeyboardEvent) => {
+    const moves: Record<string, number> = {
+      ArrowLeft: index - 1,
+      ArrowDown: index - 1,
+      ArrowRight: index + 1,
+      ArrowUp: index + 1,
+      PageDown: index - 10,
+      PageUp: index + 10,
+      Home: 0,
+      End: last,
+    };
+    const to = moves[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    onPick(Math.max(0, Math.min(last, to)));
+  };
+  const onPointer = (event: PointerEvent<HTMLDivElement>) => {
+    onPick(nearest(points, at(event.clientX - event.currentTarget.getBoundingClientRect().left)));
+  };
+  return (
+    <div
+      role="slider"
+      tabIndex={0}
+      aria-label="Backup in the chart"
+      aria-valuemin={1}
+      aria-valuemax={points.length}
+      aria-valuenow={index + 1}
+      aria-valuetext={`${formatTime(new Date(current.at))}: ${formatBytes(current.size)} in ${formatDuration(current.seconds)}, ${current.filename}`}
+      className={classes.slider}
+      onKeyDown={onKeyDown}
+      onFocus={() => onPick(index)}
+      onBlur={() => onPick(undefined)}
+      onPointerMove={onPointer}
+      onPointerDown={onPointer}
+      onPointerLeave={() => onPick(undefined)}
+    />
+  );
+}
+
+function AsTable({ id, points }: { id: string; points: Point[] }) {
+  return (
+    // It scrolls, so the keyboard has to reach it.
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <div id={id} className={classes.table} role="region" aria-label="Size and duration as a table" tabIndex={0}>
+      <Table>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Backup</Table.Th>
+            <Table.Th>Size</Table.Th>
+            <Table.Th>Duration</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {points.toReversed().map((p) => (
+            <Table.Tr key={p.id}>
+              <Table.Td className="breakable">
+                {p.filename}
+                <Text size="xs" c="dimmed">
+                  {formatTime(new Date(p.at))}
+                  {p.shrunkBy !== undefined && ` · ${percent(p)} smaller than before`}
+                </Text>
+              </Table.Td>
+              <Table.Td>{formatBytes(p.size)}</Table.Td>
+              <Table.Td>{formatDuration(p.seconds)}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </div>
+  );
+}
