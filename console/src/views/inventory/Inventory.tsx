@@ -59,10 +59,10 @@ export default function Inventory({ database }: { database: string }) {
           <Title order={1} size="h2">
             Backup Inventory
           </Title>
+          <Updated at={query.dataUpdatedAt} />
           <HeldRoom database={database} />
         </div>
         <Group gap="sm">
-          <Updated at={query.dataUpdatedAt} />
           <Button
             variant="default"
             loading={refresh.isPending}
@@ -146,10 +146,9 @@ function refusalToCreate(items: Backup[]): string | undefined {
 
 function Updated({ at }: { at: number }) {
   const now = useNow(5);
-  if (at === 0) return null;
   return (
     <Text size="sm" c="dimmed">
-      Updated {formatAgo(new Date(at), Math.max(now, at))}
+      {at === 0 ? "Being read" : `Updated ${formatAgo(new Date(at), Math.max(now, at))}`}
     </Text>
   );
 }
