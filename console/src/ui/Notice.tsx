@@ -15,7 +15,7 @@ export function Notice({ tone, title, children }: Props) {
   return (
     <div className={classes.notice} style={{ background: `var(--${tone}-surface)`, color: `var(--${tone})` }}>
       <Icon size={20} aria-hidden className={classes.icon} />
-      <div className="breakable">
+      <div className={`breakable ${classes.text}`}>
         <div className={classes.title}>{title}</div>
         {children !== undefined && <div>{children}</div>}
       </div>

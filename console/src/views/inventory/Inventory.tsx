@@ -58,10 +58,10 @@ export default function Inventory({ database }: { database: string }) {
           <Title order={1} size="h2">
             Backup Inventory
           </Title>
+          <Updated at={query.dataUpdatedAt} />
           <HeldRoom database={database} />
         </div>
         <Group gap="sm">
-          <Updated at={query.dataUpdatedAt} />
           <Button
             variant="default"
             loading={refresh.isPending}
