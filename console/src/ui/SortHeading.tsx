@@ -25,13 +25,7 @@ export function SortHeading<Column extends string>({
   const here = order.column === column;
   const Icon = !here ? IconArrowsSort : order.descending ? IconArrowDown : IconArrowUp;
   return (
-    <th
-      scope="col"
-      // Said outright, for where the style sheet makes something else of the table than a table.
-      role="columnheader"
-      aria-sort={here ? (order.descending ? "descending" : "ascending") : undefined}
-      className={className}
-    >
+    <th scope="col" aria-sort={here ? (order.descending ? "descending" : "ascending") : undefined} className={className}>
       <UnstyledButton
         className={classes.sort}
         onClick={() => onOrder({ column, descending: here ? !order.descending : descendingFirst })}

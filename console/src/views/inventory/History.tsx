@@ -2,7 +2,7 @@ import { Button, Table, Text } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { useId, useState, type KeyboardEvent, type PointerEvent } from "react";
 
-import { formatBytes, formatDay, formatDuration, formatTime, plural } from "../../ui/format";
+import { formatBytes, formatClock, formatDay, formatDuration, formatTime, plural } from "../../ui/format";
 import { IconChevronDown } from "../../ui/icons";
 import classes from "./History.module.css";
 import { nearest, place, ticks, type Point } from "./history";
@@ -16,10 +16,10 @@ interface Props {
 // Pixels.
 const left = 64;
 const right = 14;
-const sizes = { top: 20, bottom: 130 };
-const durations = { top: 158, bottom: 202 };
-const height = 226;
-const betweenDays = 110;
+const sizes = { top: 26, bottom: 136 };
+const durations = { top: 182, bottom: 226 };
+const height = 252;
+const betweenDays = 130;
 
 /** Size and duration of backups over time: a chart, and the same as a table. */
 export default function History({ database, points }: Props) {
@@ -131,10 +131,10 @@ function Axes({ width, time: [first, last], sizeTicks, secondsTicks, x, size, se
   const short = last - first < 2 * 86_400_000;
   return (
     <>
-      <text x={0} y={sizes.top - 9}>
+      <text x={0} y={sizes.top - 14}>
         Size
       </text>
-      <text x={0} y={durations.top - 9}>
+      <text x={0} y={durations.top - 14}>
         Duration
       </text>
       {[
@@ -150,7 +150,7 @@ function Axes({ width, time: [first, last], sizeTicks, secondsTicks, x, size, se
       ))}
       {days.map((day, i) => (
         <text key={day} x={x(day)} y={height - 4} textAnchor={i === 0 ? "start" : i === steps ? "end" : "middle"}>
-          {short ? formatTime(new Date(day)) : formatDay(day)}
+          {short ? formatClock(new Date(day)) : formatDay(day)}
         </text>
       ))}
     </>

@@ -122,9 +122,9 @@ function Changes({ tables, order, onOrder, tense }: ChangesProps) {
     // It scrolls, so it can be scrolled by keyboard.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div ref={frame} className={classes.frame} role="group" aria-label="Tables, scrollable" tabIndex={0}>
-      <table className={classes.table} role="table" aria-label="Rows of each table" aria-rowcount={tables.length + 1}>
-        <thead role="rowgroup">
-          <tr role="row" aria-rowindex={1}>
+      <table className={classes.table} aria-label="Rows of each table" aria-rowcount={tables.length + 1}>
+        <thead>
+          <tr aria-rowindex={1}>
             {columns.map(({ column, label }) => (
               <SortHeading
                 key={column}
@@ -137,7 +137,7 @@ function Changes({ tables, order, onOrder, tense }: ChangesProps) {
             ))}
           </tr>
         </thead>
-        <tbody role="rowgroup">
+        <tbody>
           {before > 0 && <Space height={before} />}
           {shown.map((index) => (
             <Line key={index} table={tables[index]!} index={index} measure={lines.measureElement} tense={tense} />
@@ -166,26 +166,26 @@ interface LineProps {
 function Line({ table: t, index, measure, tense }: LineProps) {
   const cell = (column: Column) => columns.find((c) => c.column === column)!.label[tense];
   return (
-    <tr role="row" ref={measure} data-index={index} aria-rowindex={index + 2}>
-      <th role="rowheader" scope="row" className="breakable">
+    <tr ref={measure} data-index={index} aria-rowindex={index + 2}>
+      <th scope="row" className="breakable">
         {tableName(t)}
       </th>
-      <td role="cell" data-label={cell("live")}>
+      <td data-label={cell("live")}>
         {t.live < 0 ? <Absent>{tense === "would" ? "not in live" : "was not there"}</Absent> : formatCount(t.live)}
       </td>
-      <td role="cell" data-label={cell("after")}>
+      <td data-label={cell("after")}>
         {t.after < 0 ? <Absent>{tense === "would" ? "no such table" : "removed"}</Absent> : formatCount(t.after)}
       </td>
-      <td role="cell" data-label={cell("difference")}>
+      <td data-label={cell("difference")}>
         <Difference rows={difference(t)} />
       </td>
-      <td role="cell" data-label={cell("newestLive")} className={classes.moment}>
+      <td data-label={cell("newestLive")} className={classes.moment}>
         <Moment at={t.newestLive} column={t.column} />
       </td>
-      <td role="cell" data-label={cell("newestAfter")} className={classes.moment}>
+      <td data-label={cell("newestAfter")} className={classes.moment}>
         <Moment at={t.newestAfter} column={t.column} />
       </td>
-      <td role="cell" data-label={cell("newer")}>
+      <td data-label={cell("newer")}>
         <Newer table={t} tense={tense} />
       </td>
     </tr>
