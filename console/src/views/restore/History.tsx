@@ -17,7 +17,7 @@ export function History({ database }: { database: string }) {
   const items = itemsOf(restores.data);
   return (
     <section className="surface" aria-labelledby="history">
-      <Title order={2} size="h4" id="history" p="lg" pb="sm">
+      <Title order={2} size="h4" id="history" className={classes.heading}>
         Earlier restores
       </Title>
       {restores.data === undefined && restores.error === null && <Loading label="Loading the restores" lines={4} />}

@@ -102,25 +102,26 @@ function Hazards({ found }: { found: Schemas["Inspection"] }) {
           The first {formatCount(hazards.length)} of {formatCount(all)}.
         </Text>
       )}
-      <Some of={hazards} first={10} what="hazards">
+      <Some of={sameReason(hazards)} first={10} what="hazards">
         {(shown) => (
           <ol className={classes.list}>
-            {shown.map((h, i) => (
-              <li key={`${h.line} ${i}`} className={classes.hazard}>
-                <Text size="sm" fw={650}>
-                  Line {formatCount(h.line)}
-                </Text>
-                <Code className={classes.statement}>{h.text}</Code>
-                <Text size="sm" maw="75ch">
-                  <b>Why:</b> {h.why}.
-                </Text>
-                {h.hint !== undefined && (
-                  <div>
-                    <Text size="sm" fw={700} component="span">
-                      What to do:
-                    </Text>{" "}
-                    <Hint>{h.hint}</Hint>
+            {shown.map((group) => (
+              <li key={group[0].line} className={classes.hazard}>
+                {group.map((h, i) => (
+                  <div key={i}>
+                    <Text size="sm" fw={650}>
+                      Line {formatCount(h.line)}
+                    </Text>
+                    <Code className={classes.statement}>{h.text}</Code>
                   </div>
+                ))}
+                <Text size="sm" maw="75ch" className="breakable">
+                  <b>Why:</b> {group[0].why}.
+                </Text>
+                {group[0].hint !== undefined && (
+                  <Text size="sm" maw="75ch" className="breakable">
+                    <b>What to do:</b> {group[0].hint}
+                  </Text>
                 )}
               </li>
             ))}
@@ -129,6 +130,19 @@ function Hazards({ found }: { found: Schemas["Inspection"] }) {
       </Some>
     </section>
   );
+}
+
+type Hazard = Schemas["Hazard"];
+
+/** Puts hazards together that follow each other and have the same reason, which is said once then. */
+function sameReason(hazards: readonly Hazard[]): [Hazard, ...Hazard[]][] {
+  const groups: [Hazard, ...Hazard[]][] = [];
+  for (const h of hazards) {
+    const last = groups.at(-1);
+    if (last?.[0].why === h.why && last[0].hint === h.hint) last.push(h);
+    else groups.push([h]);
+  }
+  return groups;
 }
 
 const completeness = {

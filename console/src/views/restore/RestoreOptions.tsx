@@ -38,7 +38,7 @@ export default function RestoreOptions({ database }: { database: string }) {
   const [acknowledged, setAcknowledged] = useState<string>();
   const [dryRun, setDryRun] = useState(true);
   const [confirm, setConfirm] = useState("");
-  const [asked, setAsked] = useState<Field[]>([]);
+  const [asked, setAsked] = useState<{ fields: Field[]; source: string }>({ fields: [], source: "" });
   const queue = useQueue(database);
 
   useArrival(database, source.takeUpload);
@@ -52,12 +52,16 @@ export default function RestoreOptions({ database }: { database: string }) {
     dryRun,
     confirm,
   };
-  const missing = whatIsMissing(plan).filter((m) => asked.includes(m.field));
+  // Another source has not been asked for yet.
+  const sourceNow = [way, source.backup, source.upload, transfer?.file.name].join();
+  const missing = whatIsMissing(plan).filter(
+    (m) => asked.fields.includes(m.field) && (m.field !== "source" || asked.source === sourceNow),
+  );
   const missingOf = (field: Field) => missing.find((m) => m.field === field)?.message;
 
   const press = () => {
     const lacking = whatIsMissing(plan);
-    setAsked(lacking.map((m) => m.field));
+    setAsked({ fields: lacking.map((m) => m.field), source: sourceNow });
     const first = lacking[0];
     if (first !== undefined) {
       focusOn(first.field);
@@ -80,7 +84,7 @@ export default function RestoreOptions({ database }: { database: string }) {
           Restore Options
         </Title>
         <Text c="dimmed" maw="75ch">
-          Bring the database <b>{database}</b> back from a backup or a file. It is built and verified beside the live one first.
+          Bring <b>{database}</b> back from a backup or a file, built and verified beside the live one first.
         </Text>
       </div>
       {!mayRehearse && (

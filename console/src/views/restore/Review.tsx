@@ -1,10 +1,13 @@
 import { Alert, List, Stack, Text, Title } from "@mantine/core";
 
+import type { ReactNode } from "react";
+
 import type { Backup, Upload } from "../../api/queries";
 import { formatBytes, formatCount, formatTime } from "../../ui/format";
 import { GuardedButton } from "../../ui/Guarded";
 import { IconAlertTriangle } from "../../ui/icons";
 import { ProblemAlert } from "../../ui/ProblemAlert";
+import { StateBadge } from "../../ui/StateBadge";
 import type { Missing, Plan } from "./missing";
 import { Facts } from "./parts";
 import classes from "./restore.module.css";
@@ -74,7 +77,7 @@ export function Review({ plan, backup, upload, missing, error, sending, onQueue 
 const run = (dryRun: boolean, database: string) =>
   dryRun ? `Dry run: ${database} stays as it is` : `Real run: ${database} is replaced`;
 
-function fileFacts({ way }: Plan, backup: Backup | undefined, upload: Upload | undefined): [string, string | undefined][] {
+function fileFacts({ way }: Plan, backup: Backup | undefined, upload: Upload | undefined): [string, ReactNode][] {
   if (way === "backup") {
     if (backup === undefined) return [["File", "No backup is chosen yet"]];
     return [
@@ -91,7 +94,8 @@ function fileFacts({ way }: Plan, backup: Backup | undefined, upload: Upload | u
     ["Size", formatBytes(upload.size)],
     ["Uploaded", formatTime(upload.requestedAt)],
     ["By", upload.requestedBy.name],
-    ["Rows", upload.summary === undefined ? undefined : formatCount(upload.summary.rows)],
+    ["State", upload.usable ? undefined : <StateBadge key="state" state={upload.state} />],
+    ["Rows", upload.usable && upload.summary !== undefined ? formatCount(upload.summary.rows) : undefined],
     ["Complete", upload.usable ? (upload.needsAcknowledgement ? "Not proven" : "Proven") : undefined],
   ];
 }

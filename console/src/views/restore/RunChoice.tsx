@@ -50,7 +50,7 @@ export function RunChoice({ database, dryRun, onDryRun, confirm, onConfirm, erro
         </div>
       )}
       {!dryRun && (
-        <Notice tone="bad" title={`This replaces the database ${database}`}>
+        <Notice tone="danger" title={`This replaces the database ${database}`}>
           <Stack gap="sm" mt="xs">
             <Text size="sm">
               Everybody who uses {database} works on the restored data afterwards. What was written since the file was made is no

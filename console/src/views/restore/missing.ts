@@ -63,6 +63,6 @@ function missingTarget({ dryRun, confirm, database }: Plan): string | undefined 
   const type = `Type ${database} to confirm that it is replaced`;
   if (confirm === "") return `The target is not confirmed. ${type}.`;
   if (confirm.trim() === database) return `There is a space before or after the name. ${type}.`;
-  if (confirm.toLowerCase() === database.toLowerCase()) return `Capital and small letters count. ${type}.`;
+  if (confirm.trim().toLowerCase() === database.toLowerCase()) return `Capital and small letters count. ${type}.`;
   return `“${confirm}” is another name. ${type}.`;
 }

@@ -5,13 +5,13 @@ import { formatCount } from "../../ui/format";
 import { IconAlertTriangle, IconCheck, IconInfoCircle, IconX } from "../../ui/icons";
 import classes from "./restore.module.css";
 
-const signs = { good: IconCheck, warn: IconAlertTriangle, bad: IconX, quiet: IconInfoCircle };
+const signs = { good: IconCheck, warn: IconAlertTriangle, bad: IconX, danger: IconAlertTriangle, quiet: IconInfoCircle };
 
 /** Something to know, in a colour, with a sign and in words. */
 export function Notice({ tone, title, children }: { tone: keyof typeof signs; title: ReactNode; children?: ReactNode }) {
   const Sign = signs[tone];
   return (
-    <div className={classes.notice} data-tone={tone}>
+    <div className={classes.notice} data-tone={tone === "danger" ? "bad" : tone}>
       <div className={classes.noticeTitle}>
         <Sign size={18} aria-hidden />
         <span className="breakable">{title}</span>
