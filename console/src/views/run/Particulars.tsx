@@ -1,4 +1,4 @@
-import { Text } from "@mantine/core";
+import { Anchor, Text } from "@mantine/core";
 import { Link } from "wouter";
 
 import { isOpen, type RestoreDetail } from "../../api/queries";
@@ -23,9 +23,13 @@ export function Particulars({ restore: r }: { restore: RestoreDetail }) {
       <Facts>
         <Fact term="File">
           {r.source.backup !== undefined ? (
-            <Link href={paths.backup(r.database, r.source.backup)}>Details of the backup</Link>
+            <Anchor component={Link} href={paths.backup(r.database, r.source.backup)}>
+              Details of the backup
+            </Anchor>
           ) : (
-            <Link href={paths.restoreOptions(r.database, { upload: r.source.upload })}>The upload in Restore Options</Link>
+            <Anchor component={Link} href={paths.restoreOptions(r.database, { upload: r.source.upload })}>
+              The upload in Restore Options
+            </Anchor>
           )}
           {report?.fileDatabase !== undefined && (
             <Text size="sm" c="dimmed">
