@@ -20,7 +20,10 @@ export function compress(dir: string, limit = scriptLimit): number {
     const file = join(dir, name);
     const content = readFileSync(file);
     const br = brotliCompressSync(content, {
-      params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY, [constants.BROTLI_PARAM_SIZE_HINT]: content.length },
+      params: {
+        [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
+        [constants.BROTLI_PARAM_SIZE_HINT]: content.length,
+      },
     });
     if (extname(name) === ".js") scripts += br.length;
     if (content.length < worthwhile) continue;

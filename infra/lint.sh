@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# lint.sh GOLANGCI checks format, vet and the rules of .golangci.yml in both modules, and the shell scripts' syntax.
+# lint.sh GOLANGCI checks format, vet and the rules of .golangci.yml in both modules, the shell scripts' syntax, and the console's types,
+# rules and format.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 golangci=$PWD/$1
@@ -19,4 +20,5 @@ done || code=1
 for module in . infra/local; do
 	(cd "$module" && go vet ./... && "$golangci" run ./...) || code=1
 done
+(cd console && npm run --silent lint) || code=1
 exit "$code"

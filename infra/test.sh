@@ -8,4 +8,8 @@ code=0
 go test -parallel 8 "$@" ./... || code=$?
 # The tests of the module that runs the product on one machine, end to end among them.
 (cd infra/local && go test -parallel 8 "$@" ./...) || code=$?
+# Flags are for go test: whoever gives some looks for certain tests of Go.
+if [ $# -eq 0 ]; then
+	(cd console && npm run --silent test) || code=$?
+fi
 exit "$code"

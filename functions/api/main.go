@@ -68,6 +68,7 @@ func build(ctx context.Context, s settings.APISettings, log *slog.Logger) (http.
 		Files: dumps, Keys: store.Idempotency(),
 		Desk: desk, Periodic: &jobs.Periodic{Desk: desk, Databases: registry},
 		CronKey: cronkey.New(secrets, s.CronKeySecret, cronkey.Options{Grace: s.CronKeyGrace}),
+		KeyUses: store.KeyUses(),
 		Bucket:  s.Bucket, RoleClaim: s.RoleClaim, Issuer: s.Issuer, ClientID: s.ClientID,
 		Console: page, Origins: []string{origin, s.IssuerOrigin(), s.TokenOrigin}, Version: telemetry.Version(), Log: log,
 	})

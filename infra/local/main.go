@@ -1,7 +1,14 @@
 // Command local runs the product on this machine.
 //
 //	local up [flags]      PostgreSQL with the demo database, the AWS protocols, the functions, the API; until Ctrl-C
+//	local exec -- command the same for the time of a command, in a folder of its own that is removed after it
 //	local token -role R   prints a bearer token for scripts
+//
+// For demos and tests of a stack that runs, on this machine only:
+//
+//	local seed            writes the records of a long history of backups, without files
+//	local sql STATEMENTS  runs statements in a registered database, to damage or to look at it
+//	local copy -as NAME   copies the demo database and registers the copy
 package main
 
 import (
@@ -23,8 +30,8 @@ func main() {
 	os.Exit(code)
 }
 
-const usage = `usage: local up [flags] | local token -role super-admin|operator|auditor [flags]
-See local up -h and local token -h.
+const usage = `usage: local up|exec|token|seed|sql|copy [flags] [argument ...]
+Each tells its flags with -h: local token -h.
 `
 
 // run does what the arguments ask for and gives the exit code.
@@ -37,15 +44,26 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	switch args[0] {
 	case "up":
 		err = up(ctx, args[1:], out, errOut)
+	case "exec":
+		err = execute(ctx, args[1:], out, errOut)
 	case "token":
 		err = token(args[1:], out, errOut)
+	case "seed":
+		err = seedBackups(ctx, args[1:], out, errOut)
+	case "sql":
+		err = runSQL(ctx, args[1:], out, errOut)
+	case "copy":
+		err = copyDatabase(ctx, args[1:], out, errOut)
 	default:
 		_, _ = io.WriteString(errOut, usage)
 		return 2
 	}
+	var command commandError
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
+	case errors.As(err, &command):
+		return int(command) // it has told why itself
 	case err != nil:
 		_, _ = fmt.Fprintln(errOut, "error:", err)
 		return 1

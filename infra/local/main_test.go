@@ -105,3 +105,19 @@ func TestShortName(t *testing.T) {
 		}
 	}
 }
+
+func TestRun_CommandsForTestDataReachThisMachineOnly(t *testing.T) {
+	t.Parallel()
+	for _, command := range [][]string{{"seed"}, {"sql"}, {"copy", "-as", "other"}} {
+		for _, endpoint := range []string{"https://s3.eu-central-1.amazonaws.com", "http://10.0.0.1:8081", "http://127.0.0.1.example:8081", "127.0.0.1:8081"} {
+			args := append(command, "-aws", endpoint)
+			if command[0] == "sql" {
+				args = append(args, "SELECT 1")
+			}
+			var out, errOut bytes.Buffer
+			if code := run(t.Context(), args, &out, &errOut); code != 1 || !strings.Contains(errOut.String(), "-aws "+endpoint) {
+				t.Errorf("%v: %d %s", args, code, &errOut)
+			}
+		}
+	}
+}

@@ -12,20 +12,45 @@ import (
 	"strings"
 	"time"
 
-	"github.com/backup-restore/backup-restore/infra/local/demo"
-	"github.com/backup-restore/backup-restore/infra/local/pgcluster"
+	"github.com/backup-restore/backup-restore/infra/local/issuer"
 	"github.com/backup-restore/backup-restore/infra/local/stack"
 )
 
-// settings are the flags of up.
+// settings are the flags of up and exec.
 type settings struct {
-	ports       stack.Ports
-	postgres    int
-	databaseURL string
-	parameters  parameters
-	dir         string
-	reports     bool
-	root        string
+	ports         stack.Ports
+	postgres      int
+	databaseURL   string
+	parameters    parameters
+	tokenLifetime time.Duration
+	noRefresh     bool
+	dir           string
+	reports       bool
+	root          string
+	// clusterSettings and hints are not flags: exec's server need not survive a crash, and only up's ports can be chosen by make.
+	clusterSettings map[string]string
+	hints           struct{ API, AWS, Issuer string }
+}
+
+// flags declares what up and exec have in common.
+func (s *settings) flags(f *flag.FlagSet) {
+	s.parameters = parameters{}
+	f.Var(s.parameters, "param", "a parameter of template.yaml, Name=Value; may be repeated")
+	f.DurationVar(&s.tokenLifetime, "token-lifetime", issuer.Lifetime, "how long the tokens of the sign-in page work")
+	f.BoolVar(&s.noRefresh, "no-refresh-tokens", false, "the sign-in page gives no refresh tokens: a session ends with its access token")
+	f.BoolVar(&s.reports, "reports", false, "also log START, END and REPORT of each invocation")
+}
+
+// check finds the repository and what the flags can't say.
+func (s *settings) check() (err error) {
+	if s.tokenLifetime < time.Second {
+		return fmt.Errorf("-token-lifetime %s is less than a second", s.tokenLifetime)
+	}
+	if s.root, err = repository(); err != nil {
+		return err
+	}
+	s.dir = stateDir(s.root, s.dir)
+	return nil
 }
 
 // parameters are -param flags.
@@ -43,33 +68,34 @@ func (p parameters) Set(text string) error {
 }
 
 func parseUp(args []string, errOut io.Writer) (settings, error) {
-	s := settings{parameters: parameters{}}
+	var s settings
 	f := flag.NewFlagSet("local up", flag.ContinueOnError)
-	var said bytes.Buffer // the mistake, which is reported by our caller, and the whole usage, which would hide it
-	f.SetOutput(&said)
 	f.IntVar(&s.ports.API, "api-port", 8080, "port of the page and the API; 0 for any")
 	f.IntVar(&s.ports.AWS, "aws-port", 8081, "port of the AWS protocols; 0 for any")
 	f.IntVar(&s.ports.Issuer, "issuer-port", 8082, "port of the sign-in page; 0 for any")
 	f.IntVar(&s.postgres, "postgres-port", 8432, "port of the private PostgreSQL server; 0 for any")
 	f.StringVar(&s.databaseURL, "database-url", "", "a database of your own, postgres://user:password@host:port/name, instead of the demo")
 	f.StringVar(&s.dir, "dir", ".local", "the state folder, relative to the repository")
-	f.Var(s.parameters, "param", "a parameter of template.yaml, Name=Value; may be repeated")
-	f.BoolVar(&s.reports, "reports", false, "also log START, END and REPORT of each invocation")
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			_, _ = said.WriteTo(errOut)
-		}
+	s.flags(f)
+	if err := parse(f, args, errOut); err != nil {
 		return s, err
 	}
 	if f.NArg() > 0 {
 		return s, fmt.Errorf("%q is not a flag", f.Arg(0))
 	}
-	root, err := repository()
-	if err != nil {
-		return s, err
+	s.hints = struct{ API, AWS, Issuer string }{"make run PORT=…", "make run AWS_PORT=…", "make run ISSUER_PORT=…"}
+	return s, s.check()
+}
+
+// parse reads flags. Only who asks for the usage sees it: it would hide the mistake, which our caller reports.
+func parse(f *flag.FlagSet, args []string, errOut io.Writer) error {
+	var said bytes.Buffer
+	f.SetOutput(&said)
+	err := f.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, _ = said.WriteTo(errOut)
 	}
-	s.root, s.dir = root, stateDir(root, s.dir)
-	return s, nil
+	return err
 }
 
 // up runs everything until ctx ends.
@@ -79,97 +105,29 @@ func up(ctx context.Context, args []string, out, errOut io.Writer) (err error) {
 		return err
 	}
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
-	hints := struct{ API, AWS, Issuer string }{"make run PORT=…", "make run AWS_PORT=…", "make run ISSUER_PORT=…"}
-	o := stack.Options{Root: s.root, Dir: s.dir, Ports: s.ports, Parameters: s.parameters, Log: newConsole(out), Reports: s.reports,
-		PortHints: hints}
 	release, err := hold(s.dir)
 	if err != nil {
 		return err
 	}
 	defer release()
-	// Before PostgreSQL is started, which takes longer.
-	if err := o.CheckPorts(); err != nil {
-		return err
-	}
+	w := &world{settings: s, log: newConsole(out), say: say}
+	defer w.stop()
 	defer func() {
 		if ctx.Err() != nil {
 			err = nil // the person at the keyboard wanted it to end
 		}
 	}()
-	lost := make(<-chan struct{})
-	var served database
-	if s.databaseURL != "" {
-		served, err = ownDatabase(ctx, s.databaseURL)
-	} else {
-		var cluster *pgcluster.Cluster
-		served, cluster, err = demoDatabase(ctx, s, say)
-		if cluster != nil {
-			lost = cluster.Done()
-			defer stopWithin("PostgreSQL", cluster.Stop, say)
-		}
-	}
-	if err != nil {
+	if err := w.start(ctx); err != nil {
 		return err
 	}
-	o.Databases = []stack.Database{served.Database}
-	o.Environment = map[string]map[string]string{"WorkerFunction": served.worker}
-	say("Building and starting the functions …")
-	running, err := stack.Start(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer stopWithin("the stack", running.Stop, say)
-	welcome(out, running, s, served)
+	welcome(out, w.stack, s, w.served)
 	select {
 	case <-ctx.Done():
 		say("\nStopping …")
 		return nil
-	case <-lost:
-		return fmt.Errorf("PostgreSQL ended by itself: see %s", filepath.Join(s.dir, "postgres"))
+	case <-w.lost():
+		return w.errLost()
 	}
-}
-
-// stopWithin ends something, at most within a few seconds.
-func stopWithin(what string, stop func(context.Context) error, say func(string, ...any)) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := stop(ctx); err != nil {
-		say("%s did not stop cleanly: %v", what, err)
-	}
-}
-
-// database is what is registered, and what a worker needs to reach it.
-type database struct {
-	stack.Database
-	shown  string            // where it is, without its password
-	worker map[string]string // extra environment of the worker
-}
-
-func demoDatabase(ctx context.Context, s settings, say func(string, ...any)) (database, *pgcluster.Cluster, error) {
-	say("Starting PostgreSQL …")
-	cluster, err := pgcluster.Start(ctx, pgcluster.Options{Dir: filepath.Join(s.dir, "postgres"), Port: s.postgres, PortHint: "make run POSTGRES_PORT=…"})
-	if err != nil {
-		return database{}, nil, err
-	}
-	d, err := demo.Load(ctx, cluster.SuperuserURL(), func(text string) { say("  %s", text) })
-	if err != nil {
-		return database{}, cluster, err
-	}
-	c := d.Credentials
-	return database{Database: stack.Database{Name: d.Name, Secret: d.SecretString()},
-		shown:  fmt.Sprintf("postgres://%s@%s:%d/%s", c.Username, c.Host, c.Port, c.DBName),
-		worker: clientPrograms(cluster.BinDir())}, cluster, nil
-}
-
-// clientPrograms tells the worker where pg_dump is, where it is not in Debian's place.
-func clientPrograms(dir string) map[string]string {
-	if found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_dump"); err == nil && len(found) > 0 {
-		return nil
-	}
-	if dir == "" {
-		return nil
-	}
-	return map[string]string{"POSTGRES_BIN_DIRS": dir}
 }
 
 func welcome(out io.Writer, st *stack.Stack, s settings, d database) {
@@ -186,7 +144,7 @@ func welcome(out io.Writer, st *stack.Stack, s settings, d database) {
 }
 
 const welcomeText = `
-Backup & Restore is running.
+Open {API}/ in a browser: Backup & Restore is running.
 
   API          {API}        described at {API}/docs
   Sign-in      {ISSUER}        a stand-in: pick a name and a role
@@ -194,7 +152,7 @@ Backup & Restore is running.
   Database     {DB}, at {SERVER}
   State        {DIR}
 
-In another terminal:
+For scripts, in another terminal:
 
   TOKEN=$(make -s token ROLE=super-admin)
   curl -s -H "Authorization: Bearer $TOKEN" {API}/api/databases

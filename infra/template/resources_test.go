@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/backup-restore/backup-restore/shared/backup"
 	"github.com/backup-restore/backup-restore/shared/files"
 )
 
@@ -202,7 +203,7 @@ func checkLifecycle(b resource) (wrong []string) {
 		keys = keys || on && prefix == "idempotency/" && number(r, "ExpirationInDays") == 2
 		if prefix == "uploads/" {
 			kept, days := number(r, "NoncurrentVersionExpiration", "NoncurrentDays"), number(r, "ExpirationInDays")
-			uploads = uploads || on && days == 7
+			uploads = uploads || on && days*24 == int(backup.UploadsKept.Hours())
 			expect(kept == 0 || kept >= days, "an upload's file goes before the upload does, once another was sent to its link")
 		}
 		if at(r, "ExpirationInDays") != nil && prefix != "idempotency/" && prefix != "uploads/" || at(r, "ExpirationDate") != nil {
@@ -212,7 +213,7 @@ func checkLifecycle(b resource) (wrong []string) {
 	expect(stale, "stale uploads stay")
 	expect(past, "past versions stay for ever")
 	expect(keys, "idempotency keys do not end after 2 days")
-	expect(uploads, "uploads do not end after 7 days")
+	expect(uploads, "uploads do not end when the API says so")
 	return wrong
 }
 

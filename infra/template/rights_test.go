@@ -76,6 +76,7 @@ const (
 	lock        = bucketARN + "/locks/school.json"
 	activityRec = bucketARN + "/activity/~01kax.json"
 	idempotency = bucketARN + "/idempotency/abc"
+	keyUse      = bucketARN + "/cron-key/abc.json"
 	elsewhere   = bucketARN + "/other"
 	anySecret   = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:school"
 	cronKey     = "${CronKeySecret}"
@@ -111,6 +112,10 @@ var grants = []struct {
 	{"s3:PutObject", lock, []string{"WorkerRole"}},
 	{"s3:PutObject", activityRec, []string{"ApiRole", "JanitorRole", "ScheduleRole", "WorkerRole"}},
 	{"s3:PutObject", idempotency, []string{"ApiRole"}},
+	{"s3:PutObject", keyUse, []string{"ApiRole"}},
+	{"s3:GetObject", keyUse, []string{"ApiRole"}},
+	{"s3:DeleteObject", keyUse, nil},
+	{"s3:DeleteObjectVersion", keyUse, nil},
 	{"s3:PutObject", elsewhere, nil},
 	{"s3:PutObject", uploadFile, []string{"ApiRole"}}, // and whom it gives a link
 	{"s3:ListMultipartUploadParts", uploadFile, []string{"ApiRole"}},
@@ -222,7 +227,7 @@ var unbounded = []string{
 	"ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
 }
 
-var objectsOfOnePrefix = regexp.MustCompile(`^\$\{Bucket\.Arn\}/(backups|uploads|records|records/backups|records/restores|open|held|locks|activity|idempotency)/\*$`)
+var objectsOfOnePrefix = regexp.MustCompile(`^\$\{Bucket\.Arn\}/(backups|uploads|records|records/backups|records/restores|open|held|locks|activity|idempotency|cron-key)/\*$`)
 
 // checkStatements holds each statement to one thing: named actions, on named resources, of one prefix each.
 func checkStatements(d document) (wrong []string) {

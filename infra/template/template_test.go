@@ -88,6 +88,7 @@ var breaks = []struct {
 	{check: "grants", old: "Sid: ReadUploads\n                Effect: Allow\n                Action: [s3:GetObject, s3:GetObjectVersion]", new: "Sid: ReadUploads\n                Effect: Allow\n                Action: [s3:GetObject, s3:GetObjectVersion, s3:PutObject]"},
 	{check: "grants", old: "Sid: ReadUploads\n                Effect: Allow\n                Action: [s3:GetObject, s3:GetObjectVersion]", new: "Sid: ReadUploads\n                Effect: Allow\n                Action: s3:GetObject"},
 	{check: "grants", old: "                Action: s3:GetObject\n                Resource: !Sub ${Bucket.Arn}/uploads/*", new: "                Action: s3:GetObjectVersion\n                Resource: !Sub ${Bucket.Arn}/uploads/*"},
+	{check: "grants", old: "                  - !Sub ${Bucket.Arn}/cron-key/*\n", count: 2},
 	{check: "grants", old: "[secretsmanager:GetSecretValue, secretsmanager:PutSecretValue]\n                Resource: !Ref CronKeySecret", new: "secretsmanager:GetSecretValue\n                Resource: !Sub arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:*"},
 	{check: "deleters", old: "[s3:PutObject, s3:AbortMultipartUpload]", new: "[s3:PutObject, s3:DeleteObject]"},
 	{check: "deleters", old: "[s3:PutObject, s3:AbortMultipartUpload]", new: "s3:*"},

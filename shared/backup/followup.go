@@ -47,6 +47,19 @@ func (r *Restore) Doubted() {
 	}
 }
 
+// InDoubt is the kind of the job of which it is not known whether it exchanged the databases: the restore itself, or an apply or undo of it.
+// It is empty where that is known: the drop that follows a restore which ended in doubt has asked the server.
+func (r *Restore) InDoubt() JobKind {
+	asked := r.FollowUp != nil && r.FollowUp.Kind == DropJob && r.FollowUp.State == Done
+	switch {
+	case r.Doubt != nil:
+		return r.Doubt.Kind
+	case r.State == Failed && !r.DryRun && r.Failure != nil && r.Failure.Unknown && !asked:
+		return RestoreJob
+	}
+	return ""
+}
+
 // TookPlace records that a job of which nobody knew, the restore itself or what is in doubt of its follow-ups, has exchanged the databases.
 // held is the one that was replaced.
 func (r *Restore) TookPlace(held Held, now time.Time) {

@@ -66,9 +66,12 @@ func FirstID(at time.Time) string {
 	if over := at.Nanosecond() % int(time.Millisecond); over > 0 {
 		at = at.Add(time.Millisecond - time.Duration(over))
 	}
+	if epoch := time.Unix(0, 0); at.Before(epoch) {
+		at = epoch
+	}
 	var id ulid.ULID
 	// An id's time is within 1970 and the year 10889, and SetTime fails for no other.
-	_ = id.SetTime(uint64(min(max(at.UnixMilli(), 0), int64(ulid.MaxTime()))))
+	_ = id.SetTime(min(ulid.Timestamp(at), ulid.MaxTime()))
 	return strings.ToLower(id.String())
 }
 

@@ -188,6 +188,14 @@ type IdempotencyKeys interface {
 	Claim(ctx context.Context, database, hash string, c Claim) (stored Claim, first bool, err error)
 }
 
+// KeyUses remember when each cron key was last used. A fingerprint stands for a key: lower-case hex, 16 to 128 digits.
+type KeyUses interface {
+	// Note writes that the key was used at that time, unless a use is written that was less than a minute before, or later.
+	Note(ctx context.Context, fingerprint string, at time.Time) error
+	// Last is the last use that is written; the zero time where there is none.
+	Last(ctx context.Context, fingerprint string) (time.Time, error)
+}
+
 // Doorbell wakes a worker for a database. It carries nothing else: what to do stands in the records.
 type Doorbell interface {
 	Ring(ctx context.Context, database string) error

@@ -28,6 +28,10 @@ const MaxUploadSize = 100 << 30
 // MaxPostSize is S3's bound on a form that sends a file, in bytes. A larger file is sent in parts.
 const MaxPostSize = 5 << 30
 
+// UploadsKept is for how long the file of an upload is promised to be there, from when it was announced. A rule of the bucket deletes it
+// then or soon after: it counts whole days from when the file arrived.
+const UploadsKept = 7 * 24 * time.Hour
+
 // acceptedNames are the names that an uploaded file may have.
 var acceptedNames = []string{".sql", ".gz", ".sql.gz"}
 
@@ -77,9 +81,12 @@ func (u *Upload) Reject(attempt int, found *Inspection, why Failure, now time.Ti
 // Unproven reports whether nothing proves the file to be complete: a restore of it has to be asked for with that in mind.
 func (u *Upload) Unproven() bool { return u.Inspection != nil && u.Inspection.Completeness == Unproven }
 
-// CanRestore is nil where a restore may be started with these options, else an *Error.
-func (u *Upload) CanRestore(o RestoreOptions) error {
-	if err := u.Usable(); err != nil {
+// KeptUntil is when the upload's file is not kept any more.
+func (u *Upload) KeptUntil() time.Time { return u.RequestedAt.Add(UploadsKept) }
+
+// CanRestore is nil where a restore that is asked for now may be started with these options, else an *Error.
+func (u *Upload) CanRestore(o RestoreOptions, now time.Time) error {
+	if err := u.Usable(now); err != nil {
 		return err
 	}
 	if u.Unproven() && !o.AcceptUnproven {
@@ -90,11 +97,14 @@ func (u *Upload) CanRestore(o RestoreOptions) error {
 }
 
 // Usable is nil where the upload can be restored, else an *Error that says why not.
-func (u *Upload) Usable() error {
+func (u *Upload) Usable(now time.Time) error {
 	const code = "upload_not_accepted"
 	switch u.State {
 	case Accepted:
-		return nil
+		if now.Before(u.KeptUntil()) {
+			return nil
+		}
+		return &Error{Code: "upload_gone", Text: "The file of this upload is not kept any more: that is a week.", Hint: "Upload the file again."}
 	case Rejected:
 		return &Error{Code: code, Text: "This upload was rejected.", Hint: "Read its reason, then upload another file."}
 	case Pending:

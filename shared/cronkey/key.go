@@ -56,6 +56,13 @@ func same(a, b string) bool {
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
+// Fingerprint stands for a key where its use is remembered. The key is random enough that nobody finds it by this, and what it is the hash
+// of begins with another text, so that it is not the one that recognises a replaced key.
+func Fingerprint(key backup.Sensitive) string {
+	sum := sha256.Sum256([]byte("use of " + key.Reveal()))
+	return hex.EncodeToString(sum[:16])
+}
+
 func hash(key backup.Sensitive) string {
 	sum := sha256.Sum256([]byte(key.Reveal()))
 	return hex.EncodeToString(sum[:])

@@ -59,6 +59,8 @@ type Masked struct {
 	CreatedAt time.Time    // when this key was made: the first use, or the last rotation
 	CreatedBy backup.Actor // by whom
 	Rotations int          // how often a key was replaced, 0 for the first
+	// Fingerprint is that of the key. It is no secret, and nobody needs to see it.
+	Fingerprint string
 	// OldUntil is when the key before this one stops to be accepted; zero where it is refused already.
 	OldUntil time.Time
 }
@@ -144,7 +146,7 @@ func (s *Store) Check(ctx context.Context, key string) (bool, error) {
 
 func (s *Store) key(v value) Key {
 	secret := backup.Sensitive(v.Key)
-	m := Masked{Text: mask(secret), CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy, Rotations: v.Rotations}
+	m := Masked{Text: mask(secret), CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy, Rotations: v.Rotations, Fingerprint: Fingerprint(secret)}
 	if until := s.oldUntil(v); s.options.Now().Before(until) {
 		m.OldUntil = until
 	}

@@ -78,7 +78,7 @@ type CronKey interface {
 	Check(ctx context.Context, key string) (bool, error)
 }
 
-// Options are what the API works on. All are needed but Now.
+// Options are what the API works on. All are needed but Console and Now.
 type Options struct {
 	Databases Databases
 	Backups   backup.Records[backup.Backup]
@@ -94,12 +94,13 @@ type Options struct {
 	Desk      Desk
 	Periodic  Periodic
 	CronKey   CronKey
+	KeyUses   backup.KeyUses
 
 	Bucket    string // where files lie, for those who fetch them without us
 	RoleClaim string // the token's claim that lists roles
 	Issuer    string // for /config.json: where the page signs in
 	ClientID  string // for /config.json
-	// Console is the built page, as console.Page has it. Without index.html a page says that it was not built.
+	// Console is the built page, as console.Page has it. Where it is nil or has no index.html, a page says that it was not built.
 	Console fs.FS
 	// Origins are those that the page fetches from beside its own: of the identity provider and of the links to files.
 	Origins []string

@@ -123,7 +123,8 @@ func (a asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	encoding := a.choose(r.Header.Values("Accept-Encoding"))
 	body, err := fs.ReadFile(a.files, a.encodings[encoding])
 	if err != nil {
-		panic(fmt.Errorf("read a file that is part of this program: %w", err))
+		writeProblem(w, r, internal())
+		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", a.contentType)
@@ -172,6 +173,9 @@ func quality(accept []string, encoding string) float64 {
 
 // registerConsole adds the page and its assets, or where it was not built a page that says so. addresses are those of our own assets.
 func (a *API) registerConsole(addresses map[string]string) error {
+	if a.Console == nil {
+		return a.registerUnbuilt(addresses)
+	}
 	index, err := fs.ReadFile(a.Console, "index.html")
 	if errors.Is(err, fs.ErrNotExist) {
 		return a.registerUnbuilt(addresses)

@@ -152,6 +152,8 @@ func TestConsole_WhatIsNotThereIsAProblemAndNotThePage(t *testing.T) {
 
 func TestConsole_WhereItWasNotBuiltThePageSaysSo(t *testing.T) {
 	t.Parallel()
+	none := newWorld(t, func(o *httpapi.Options) { o.Console = nil })
+	none.do(call{method: "GET", path: "/"}).want(200).has("make console")
 	w := newWorld(t, func(o *httpapi.Options) { o.Console = fstest.MapFS{} })
 	a := w.do(call{method: "GET", path: "/"}).want(200).has("make console", `href="/docs"`).lacks("<script", "style=")
 	sheet := regexp.MustCompile(`rel="stylesheet" href="([^"]+)"`).FindStringSubmatch(a.body)

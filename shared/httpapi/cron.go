@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/cronkey"
 )
 
 const cronKeyHeader = "X-Cron-Key"
@@ -62,6 +64,7 @@ func (a *API) cronBackups(ctx context.Context, in *cronInput) (*output[CronStart
 	// The subject tells this call's backups from those of another in the same minute, also of one at the same moment.
 	by := backup.Actor{Kind: backup.ByCronKey, Name: "cron key", Subject: requestID(ctx)}
 	backups, err := a.Periodic.Start(ctx, "cron", names, a.Now().UTC(), by)
+	a.noteUse(ctx, in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -70,4 +73,27 @@ func (a *API) cronBackups(ctx context.Context, in *cronInput) (*output[CronStart
 		out.Items = append(out.Items, CronBackup{Database: b.Database, Backup: b.ID, State: b.State, Started: b.RequestedBy.Subject == by.Subject})
 	}
 	return &output[CronStarted]{out}, nil
+}
+
+// usePatience bounds what is waited for the last use of the cron key, to be written or read: nothing depends on it.
+const usePatience = 2 * time.Second
+
+// noteUse writes that the cron key was used now. Where that fails, the backups are started nevertheless.
+func (a *API) noteUse(ctx context.Context, key string) {
+	ctx, cancel := context.WithTimeout(ctx, usePatience)
+	defer cancel()
+	if err := a.KeyUses.Note(ctx, cronkey.Fingerprint(backup.Sensitive(key)), a.Now().UTC()); err != nil {
+		a.logger(ctx).WarnContext(ctx, "use of the cron key not noted", "error", err)
+	}
+}
+
+// lastUse is when the key of a fingerprint was last used. It is left out where it can't be read.
+func (a *API) lastUse(ctx context.Context, fingerprint string) time.Time {
+	ctx, cancel := context.WithTimeout(ctx, usePatience)
+	defer cancel()
+	at, err := a.KeyUses.Last(ctx, fingerprint)
+	if err != nil {
+		a.logger(ctx).WarnContext(ctx, "use of the cron key not read", "error", err)
+	}
+	return at
 }

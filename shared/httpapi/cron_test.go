@@ -127,7 +127,8 @@ func TestCronKey_RotationByTheAPI(t *testing.T) {
 	}
 	w.cron(revealed.Key, "").want(401, "cron_key_refused")
 	w.cron(fresh.Key, "").want(202)
-	if again := into[httpapi.CronKeyMasked](w.do(call{method: "GET", path: "/api/cron-key", role: access.Staff}).want(200)); again != fresh.CronKeyMasked {
+	again := into[httpapi.CronKeyMasked](w.do(call{method: "GET", path: "/api/cron-key", role: access.Staff}).want(200))
+	if again.LastUsedAt = nil; again != fresh.CronKeyMasked {
 		t.Errorf("masked %+v, want %+v", again, fresh.CronKeyMasked)
 	}
 	want := "cron-key.regenerate regenerated|cron-key.regenerate accepted|cron-key.reveal revealed"
@@ -224,4 +225,97 @@ func TestDatabases_AMistakeInOneRegistrationIsShownAndStopsNoOther(t *testing.T)
 	w.cron(w.cronKey(), `{"databases":["school"]}`).want(202)
 	w.cron(w.cronKey(), `{"databases":["north"]}`).want(409, "secret_unusable")
 	w.cron(w.cronKey(), `{"databases":["south","north"]}`).want(404, "database_not_found")
+}
+
+func (w *world) lastUsed() *time.Time {
+	w.t.Helper()
+	return into[httpapi.CronKeyMasked](w.do(call{method: "GET", path: "/api/cron-key", role: access.Auditor}).want(200)).LastUsedAt
+}
+
+func checkLastUse(t *testing.T, w *world) {
+	t.Helper()
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	w.now.set(noon)
+	want := func(when string, at time.Time) {
+		t.Helper()
+		if got := w.lastUsed(); (got == nil) != at.IsZero() || got != nil && !got.Equal(at) {
+			t.Errorf("%s: last used at %v, want %s", when, got, at)
+		}
+	}
+	first := w.cronKey()
+	want("never used", time.Time{})
+	w.cron(first[:len(first)-1]+"x", "").want(401)
+	want("only refused", time.Time{})
+	w.cron(first, "").want(202)
+	want("used", noon)
+	w.now.set(noon.Add(10 * time.Minute))
+	w.cron(first, `{"databases":["nowhere"]}`).want(404)
+	want("accepted, with a database that is not there", noon.Add(10*time.Minute))
+	revealed := into[httpapi.CronKeyRevealed](w.do(call{method: "POST", path: "/api/cron-key/reveal", role: access.SuperAdmin}).want(200))
+	if revealed.LastUsedAt == nil {
+		t.Error("a revealed key does not say when it was used")
+	}
+	second := into[httpapi.CronKeyRevealed](w.do(call{method: "POST", path: "/api/cron-key/regenerate", role: access.SuperAdmin}).want(200).lacks("lastUsedAt")).Key
+	want("rotated", time.Time{})
+	w.now.set(noon.Add(20 * time.Minute))
+	w.cron(first, "").want(401)
+	want("the old one refused", time.Time{})
+	w.cron(second, "").want(202)
+	want("the new one used", noon.Add(20*time.Minute))
+}
+
+func TestCronKey_SaysWhenItWasLastUsed(t *testing.T) {
+	t.Parallel()
+	checkLastUse(t, newWorld(t))
+}
+
+func TestBucket_CronKeySaysWhenItWasLastUsed(t *testing.T) {
+	t.Parallel()
+	checkLastUse(t, newStored(t).world)
+}
+
+func TestCronKey_UseOfTheOldOneInItsGraceIsNotThatOfTheNew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	graceful := cronkey.New(w.secrets, "cron-key", cronkey.Options{Grace: time.Hour})
+	w = newWorld(t, func(o *httpapi.Options) { o.CronKey = graceful })
+	old, err := graceful.Reveal(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.do(call{method: "POST", path: "/api/cron-key/regenerate", role: access.SuperAdmin}).want(200)
+	w.cron(old.Secret.Reveal(), "").want(202)
+	if got := w.lastUsed(); got != nil {
+		t.Errorf("the new key was used at %s", got)
+	}
+}
+
+// forgetful uses can be neither written nor read, and never answer.
+type forgetful struct{}
+
+func (forgetful) Note(ctx context.Context, _ string, _ time.Time) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (forgetful) Last(ctx context.Context, _ string) (time.Time, error) {
+	<-ctx.Done()
+	return time.Time{}, ctx.Err()
+}
+
+func TestCron_UseThatCannotBeNotedStopsNoBackup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *httpapi.Options) { o.KeyUses = forgetful{} })
+	key := w.cronKey()
+	if out := into[httpapi.CronStarted](w.cron(key, "").want(202)); len(out.Items) != 2 || !out.Items[0].Started {
+		t.Errorf("%+v", out)
+	}
+	if got := w.lastUsed(); got != nil {
+		t.Errorf("last used at %s", got)
+	}
+	log := w.log.String()
+	if !strings.Contains(log, "use of the cron key not noted") || !strings.Contains(log, "use of the cron key not read") || strings.Contains(log, key) ||
+		strings.Contains(log, cronkey.Fingerprint(backup.Sensitive(key))) {
+		t.Errorf("log: %s", log)
+	}
 }

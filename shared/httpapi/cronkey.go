@@ -12,11 +12,12 @@ import (
 
 // CronKeyMasked tells of the cron key without showing it.
 type CronKeyMasked struct {
-	Masked    string     `json:"masked" doc:"Enough of the key to tell it from another: its last four characters." example:"brk_••••••••••••7q2x"`
-	CreatedAt time.Time  `json:"createdAt" doc:"When this key was made: on first use, or by the last rotation."`
-	CreatedBy Actor      `json:"createdBy" doc:"Who made it."`
-	Rotations int        `json:"rotations" doc:"How often a key was replaced."`
-	OldUntil  *time.Time `json:"oldUntil,omitempty" doc:"Until when the key before this one is accepted. Absent where it is refused already."`
+	Masked     string     `json:"masked" doc:"Enough of the key to tell it from another: its last four characters." example:"brk_••••••••••••7q2x"`
+	CreatedAt  time.Time  `json:"createdAt" doc:"When this key was made: on first use, or by the last rotation."`
+	CreatedBy  Actor      `json:"createdBy" doc:"Who made it."`
+	Rotations  int        `json:"rotations" doc:"How often a key was replaced."`
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty" doc:"When a request with this key was last accepted, give or take a minute. Absent where none was yet."`
+	OldUntil   *time.Time `json:"oldUntil,omitempty" doc:"Until when the key before this one is accepted. Absent where it is refused already."`
 }
 
 // CronKeyRevealed is the cron key itself.
@@ -25,12 +26,13 @@ type CronKeyRevealed struct {
 	Key string `json:"key" doc:"The key. Keep it as a secret: it starts backups."`
 }
 
-func maskedView(m cronkey.Masked) CronKeyMasked {
-	return CronKeyMasked{Masked: m.Text, CreatedAt: m.CreatedAt.UTC(), CreatedBy: actorView(m.CreatedBy), Rotations: m.Rotations, OldUntil: moment(m.OldUntil)}
+func (a *API) maskedView(ctx context.Context, m cronkey.Masked) CronKeyMasked {
+	return CronKeyMasked{Masked: m.Text, CreatedAt: m.CreatedAt.UTC(), CreatedBy: actorView(m.CreatedBy), Rotations: m.Rotations,
+		LastUsedAt: moment(a.lastUse(ctx, m.Fingerprint)), OldUntil: moment(m.OldUntil)}
 }
 
-func revealedView(k cronkey.Key) *output[CronKeyRevealed] {
-	return &output[CronKeyRevealed]{CronKeyRevealed{CronKeyMasked: maskedView(k.Masked), Key: k.Secret.Reveal()}}
+func (a *API) revealedView(ctx context.Context, k cronkey.Key) *output[CronKeyRevealed] {
+	return &output[CronKeyRevealed]{CronKeyRevealed{CronKeyMasked: a.maskedView(ctx, k.Masked), Key: k.Secret.Reveal()}}
 }
 
 func (a *API) registerCronKey() {
@@ -42,7 +44,7 @@ func (a *API) registerCronKey() {
 		if err != nil {
 			return nil, err
 		}
-		return &output[CronKeyMasked]{maskedView(m)}, nil
+		return &output[CronKeyMasked]{a.maskedView(ctx, m)}, nil
 	})
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: "/api/cron-key/reveal", Permission: access.CronKeyReveal}, id: "reveal-cron-key", tag: "Cron key",
@@ -55,7 +57,7 @@ func (a *API) registerCronKey() {
 		if err := a.record(ctx, actor(ctx), "cron-key.reveal", "", "", "revealed", k.Text); err != nil {
 			return nil, err
 		}
-		return revealedView(k), nil
+		return a.revealedView(ctx, k), nil
 	})
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: "/api/cron-key/regenerate", Permission: access.CronKeyRegenerate}, id: "regenerate-cron-key", tag: "Cron key",
@@ -78,5 +80,5 @@ func (a *API) regenerateCronKey(ctx context.Context, _ *struct{}) (*output[CronK
 		a.log.ErrorContext(ctx, "activity not written", "action", "cron-key.regenerate", "error", err)
 	}
 	a.log.InfoContext(ctx, "cron key regenerated", "by", operator(ctx).Subject, "rotations", k.Rotations)
-	return revealedView(k), nil
+	return a.revealedView(ctx, k), nil
 }

@@ -98,7 +98,7 @@ func newWorld(t *testing.T, change ...func(*httpapi.Options)) *world {
 	o := httpapi.Options{
 		Databases: databases, Backups: w.backups, Restores: w.restores, Uploads: w.uploads, Holdings: w.holdings, Activity: w.activity, Open: w.open,
 		Locks: w.locks, Files: w.files, Dropbox: w.box,
-		Keys: memory.NewIdempotency(), CronKey: w.keys, Bucket: "the-bucket", RoleClaim: "cognito:groups", Issuer: "https://issuer.example", ClientID: "console", Version: "test",
+		Keys: memory.NewIdempotency(), CronKey: w.keys, KeyUses: memory.NewKeyUses(), Bucket: "the-bucket", RoleClaim: "cognito:groups", Issuer: "https://issuer.example", ClientID: "console", Version: "test",
 		Console: consolePage, Origins: []string{"https://bucket.example:444", "https://issuer.example", "https://tokens.example"},
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.now.Now,
 	}

@@ -71,7 +71,7 @@ func (a *API) registerRestores() {
 			"applied while its copy is kept. A real run needs the database's name in confirm, and ends as restored.",
 		sample: restoringSample,
 		status: http.StatusAccepted, refusals: withBody(refusals{404: {"backup_not_found", "upload_not_found"},
-			409: {"backup_not_created", "backup_deleting", "upload_not_accepted"}, 422: {"confirm_mismatch", "upload_unproven", "idempotency_key_reused"}}),
+			409: {"backup_not_created", "backup_deleting", "upload_not_accepted", "upload_gone"}, 422: {"confirm_mismatch", "upload_unproven", "idempotency_key_reused"}}),
 	}, a.createRestore)
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: restorePath, Permission: access.BackupsRead}, id: "get-restore", tag: "Restores",
@@ -196,7 +196,7 @@ func (a *API) findSource(ctx context.Context, s Source, o backup.RestoreOptions)
 		if err != nil {
 			return backup.RestoreSource{}, err
 		}
-		return backup.RestoreSource{Upload: &u}, u.CanRestore(o)
+		return backup.RestoreSource{Upload: &u}, u.CanRestore(o, a.Now())
 	}
 	b, err := a.findBackup(ctx, s.Backup)
 	if err != nil {

@@ -9,15 +9,16 @@ import (
 // Restore is a restore as lists show it.
 type Restore struct {
 	Job
-	State          backup.State `json:"state" enum:"queued,running,rehearsed,restored,failed,cancelled,expired,undone" doc:"Where it stands. A dry run ends as rehearsed, and as expired when its copy is not kept any more; a real run, or a rehearsal that was applied, ends as restored, and as undone when the replaced database was brought back. A failed or cancelled restore left the live database as it was, unless its failure says that this is not known."`
-	Source         Source       `json:"source" doc:"What is restored."`
-	Filename       string       `json:"filename" doc:"The name of the file that is restored." example:"school-20261122-031500.sql.gz"`
-	DryRun         bool         `json:"dryRun" doc:"Whether it stops before it would replace the live database."`
-	AcceptUnproven bool         `json:"acceptUnproven,omitempty" doc:"Whether who asked for it knew that nothing proves the file to be complete."`
-	Summary        *Summary     `json:"summary,omitempty" doc:"What was found, in numbers. Absent until verified."`
-	Held           *Held        `json:"held,omitempty" doc:"The database that it keeps on the server: the copy of a rehearsal, the database that was replaced, or after an undo the one that was replaced by that. Absent where none is kept."`
-	FollowUp       *FollowUp    `json:"followUp,omitempty" doc:"What was last done with it after it had ended, or is being done."`
-	Can            *Can         `json:"can,omitempty" doc:"What can be done with it now, by who asks. Not in the downloaded report."`
+	State          backup.State   `json:"state" enum:"queued,running,rehearsed,restored,failed,cancelled,expired,undone" doc:"Where it stands. A dry run ends as rehearsed, and as expired when its copy is not kept any more; a real run, or a rehearsal that was applied, ends as restored, and as undone when the replaced database was brought back. A failed or cancelled restore left the live database as it was, unless its failure says that this is not known."`
+	Source         Source         `json:"source" doc:"What is restored."`
+	Filename       string         `json:"filename" doc:"The name of the file that is restored." example:"school-20261122-031500.sql.gz"`
+	DryRun         bool           `json:"dryRun" doc:"Whether it stops before it would replace the live database."`
+	AcceptUnproven bool           `json:"acceptUnproven,omitempty" doc:"Whether who asked for it knew that nothing proves the file to be complete."`
+	Summary        *Summary       `json:"summary,omitempty" doc:"What was found, in numbers. Absent until verified."`
+	Held           *Held          `json:"held,omitempty" doc:"The database that it keeps on the server: the copy of a rehearsal, the database that was replaced, or after an undo the one that was replaced by that. Absent where none is kept."`
+	FollowUp       *FollowUp      `json:"followUp,omitempty" doc:"What was last done with it after it had ended, or is being done."`
+	InDoubt        backup.JobKind `json:"inDoubt,omitempty" enum:"restore,apply,undo" doc:"The job of which it is not known whether it replaced the live database: the restore itself, or what followed it. The server is asked as soon as it answers. Absent where it is known."`
+	Can            *Can           `json:"can,omitempty" doc:"What can be done with it now, by who asks. Not in the downloaded report."`
 
 	DowntimeSeconds     float64    `json:"downtimeSeconds,omitempty" doc:"How long the database could not be reached while it was replaced, in seconds. Absent where it was not measured."`
 	SwitchedAt          *time.Time `json:"switchedAt,omitempty" doc:"When the live database was replaced."`
@@ -128,7 +129,7 @@ type StageOfRestore struct {
 
 func restoreView(r backup.Restore, withLog bool) Restore {
 	v := Restore{Job: jobView(r.Job, withLog), State: r.State, Source: Source{Backup: r.Backup, Upload: r.Upload}, Filename: r.Filename, DryRun: r.DryRun,
-		AcceptUnproven: r.AcceptUnproven, DowntimeSeconds: r.Downtime.Seconds(), SwitchedAt: moment(r.SwitchedAt),
+		AcceptUnproven: r.AcceptUnproven, InDoubt: r.InDoubt(), DowntimeSeconds: r.Downtime.Seconds(), SwitchedAt: moment(r.SwitchedAt),
 		UndoDowntimeSeconds: r.UndoDowntime.Seconds(), UndoneAt: moment(r.UndoneAt)}
 	if h := r.Held; h != nil {
 		v.Held = &Held{Name: h.Name, Bytes: h.Bytes, Until: h.Until.UTC()}

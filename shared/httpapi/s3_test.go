@@ -38,7 +38,7 @@ func newStored(t *testing.T) stored {
 	var bell backup.Doorbell
 	w := newWorld(t, func(o *httpapi.Options) {
 		o.Backups, o.Restores, o.Activity, o.Open, o.Keys = store.Backups(), store.Restores(), store.Activity(), store.Open(), store.Idempotency()
-		o.Files, o.Locks = dumps, locks
+		o.Files, o.Locks, o.KeyUses = dumps, locks, store.KeyUses()
 		if d, ok := o.Desk.(desk); ok {
 			bell = d.Desk.(*jobs.Desk).Bell
 		}

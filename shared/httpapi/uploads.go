@@ -128,7 +128,7 @@ func (a *API) listUploads(ctx context.Context, in *InPageOfDatabase) (*output[Up
 
 // uploadNow is an upload with what only the moment knows.
 func (a *API) uploadNow(ctx context.Context, now *board, u backup.Upload, withLog bool) Upload {
-	v := uploadView(seen(u, a.Now()), withLog)
+	v := uploadView(seen(u, a.Now()), a.Now(), withLog)
 	now.tell(ctx, &v.Job, u.Job)
 	return v
 }

@@ -378,3 +378,25 @@ func TestRestoreOfAnUpload(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+func TestUpload_IsUsableForAsLongAsItsFileIsKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.inspected(backup.Inspection{Completeness: backup.Proven}, nil)
+	d := w.upload(id)
+	if d.KeptUntil == nil || !d.KeptUntil.Equal(d.RequestedAt.Add(7*24*time.Hour)) || !d.Usable {
+		t.Fatalf("kept until %v, usable: %t", d.KeptUntil, d.Usable)
+	}
+	restore := call{method: "POST", path: schoolRestores, role: access.Staff, body: `{"source":{"upload":"` + id + `"}}`}
+	w.now.set(d.KeptUntil.Add(-time.Second))
+	w.do(restore).want(202)
+	w.now.set(*d.KeptUntil)
+	if d = w.upload(id); d.State != backup.Accepted || d.Usable || d.Unusable == nil || d.Unusable.Code != "upload_gone" || d.Unusable.Hint == "" || d.Inspection == nil {
+		t.Errorf("when its file is gone: %+v", d)
+	}
+	w.do(call{method: "GET", path: schoolUploads, role: access.Auditor}).want(200).has("upload_gone")
+	w.do(restore).want(409, "upload_gone")
+	if waiting := w.do(call{method: "POST", path: schoolUploads, role: access.Staff, body: announce("b.sql", 1)}).want(201); strings.Contains(waiting.body, "keptUntil") {
+		t.Errorf("nothing has arrived: %s", waiting.body)
+	}
+}

@@ -16,6 +16,7 @@ type Upload struct {
 	Size                 int64          `json:"size" doc:"Bytes of the file."`
 	SHA256               string         `json:"sha256,omitempty" doc:"SHA-256 of the file, in lower-case hex: as announced, and once it was inspected as it was read."`
 	ExpiresAt            *time.Time     `json:"expiresAt,omitempty" doc:"Until when the file can be sent. Absent once it has arrived."`
+	KeptUntil            *time.Time     `json:"keptUntil,omitempty" doc:"Until when the file is kept, so that a restore of it can be asked for: a week from when it was announced. Absent until it has arrived."`
 	Summary              *UploadSummary `json:"summary,omitempty" doc:"What was found in it, in numbers. Absent until inspected."`
 	NeedsAcknowledgement bool           `json:"needsAcknowledgement" doc:"Whether a restore of it needs acceptUnproven, as nothing proves the file to be complete."`
 	Usable               bool           `json:"usable" doc:"Whether it can be restored."`
@@ -93,18 +94,20 @@ func seen(u backup.Upload, now time.Time) backup.Upload {
 }
 
 // uploadView is the view of an upload as seen returned it.
-func uploadView(u backup.Upload, withLog bool) Upload {
+func uploadView(u backup.Upload, now time.Time, withLog bool) Upload {
 	v := Upload{Job: jobView(u.Job, withLog), State: u.State, Filename: u.Filename, Size: u.Size, SHA256: u.SHA256, NeedsAcknowledgement: u.Unproven()}
 	if u.File != nil && u.File.SHA256 != "" {
 		v.SHA256 = u.File.SHA256
 	}
 	if u.File == nil {
 		v.ExpiresAt = moment(u.Expires)
+	} else {
+		v.KeptUntil = moment(u.KeptUntil())
 	}
 	if i := u.Inspection; i != nil {
 		v.Summary = &UploadSummary{Completeness: i.Completeness, Tables: len(i.Tables), Rows: backup.TotalRows(i.Tables), Hazards: i.HazardCount}
 	}
-	v.Usable, v.Unusable = usable(u.Usable())
+	v.Usable, v.Unusable = usable(u.Usable(now))
 	return v
 }
 

@@ -72,7 +72,7 @@ func (r *backupRun) run(ctx context.Context) (d backup.Dumped, s backup.Stored, 
 
 // stream dumps into the file, and commits it only when the dump is known to be whole.
 func (r *backupRun) stream(ctx context.Context, engine backup.Engine, t backup.Target) (d backup.Dumped, s backup.Stored, err error) {
-	key := fileKey(r.backup)
+	key := FileKey(r.backup)
 	w, err := r.Files.Create(ctx, key)
 	if err != nil {
 		return d, s, err

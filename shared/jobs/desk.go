@@ -26,7 +26,7 @@ type Desk struct {
 // there already is returned as it stands, so a repeated request makes one backup.
 func (d *Desk) StartBackup(ctx context.Context, database backup.Database, id string, by backup.Actor) (backup.Backup, error) {
 	id, now := orNew(id), time.Now().UTC()
-	b := backup.Backup{Job: newJob(id, database.Name, by, now), Filename: filename(database.Name, id), Engine: database.Engine}
+	b := backup.Backup{Job: newJob(id, database.Name, by, now), Filename: Filename(database.Name, id), Engine: database.Engine}
 	return start(ctx, d, d.Backups, request[backup.Backup]{
 		job: backup.OpenJob{Database: database.Name, Kind: backup.BackupJob, ID: id}, record: b, state: func(b backup.Backup) backup.State { return b.State },
 		entry: backup.Entry{Actor: by, Action: "backup.create", At: now},
@@ -35,11 +35,12 @@ func (d *Desk) StartBackup(ctx context.Context, database backup.Database, id str
 
 // StartRestore records a restore of a backup or upload that is usable, into the database it belongs to. See StartBackup for id.
 func (d *Desk) StartRestore(ctx context.Context, source backup.RestoreSource, id string, o backup.RestoreOptions, by backup.Actor) (backup.Restore, error) {
-	r, err := restoreOf(source, o)
+	now := time.Now().UTC()
+	r, err := restoreOf(source, o, now)
 	if err != nil {
 		return backup.Restore{}, err
 	}
-	id, now := orNew(id), time.Now().UTC()
+	id = orNew(id)
 	r.Job = newJob(id, r.Database, by, now)
 	action := "restore.run"
 	if o.DryRun {
@@ -52,7 +53,7 @@ func (d *Desk) StartRestore(ctx context.Context, source backup.RestoreSource, id
 }
 
 // restoreOf pins what is to be restored.
-func restoreOf(source backup.RestoreSource, o backup.RestoreOptions) (r backup.Restore, err error) {
+func restoreOf(source backup.RestoreSource, o backup.RestoreOptions, now time.Time) (r backup.Restore, err error) {
 	r.DryRun, r.AcceptUnproven = o.DryRun, o.AcceptUnproven
 	switch b, u := source.Backup, source.Upload; {
 	case b != nil:
@@ -61,7 +62,7 @@ func restoreOf(source backup.RestoreSource, o backup.RestoreOptions) (r backup.R
 		}
 		r.Database, r.Backup, r.Filename, r.Source = b.Database, b.ID, b.Filename, *b.File
 	case u != nil:
-		if err := u.CanRestore(o); err != nil {
+		if err := u.CanRestore(o, now); err != nil {
 			return r, err
 		}
 		r.Database, r.Upload, r.Filename, r.Source = u.Database, u.ID, u.Filename, *u.File
@@ -154,12 +155,12 @@ func orNew(id string) string {
 	return id
 }
 
-// filename is what a backup is downloaded as, and the last segment of its key: school-20261122-031500.sql.gz, in UTC.
-func filename(database, id string) string {
+// Filename is what a backup is downloaded as, and the last segment of its key: school-20261122-031500.sql.gz, in UTC.
+func Filename(database, id string) string {
 	return fmt.Sprintf("%s-%s.sql.gz", database, backup.IDTime(id).Format("20060102-150405"))
 }
 
-// fileKey is where a backup's file lies in the bucket.
-func fileKey(b backup.Backup) string { return filePrefix(b.Database, b.ID) + b.Filename }
+// FileKey is where a backup's file lies in the bucket.
+func FileKey(b backup.Backup) string { return filePrefix(b.Database, b.ID) + b.Filename }
 
 func filePrefix(database, id string) string { return fmt.Sprintf("backups/%s/%s/", database, id) }

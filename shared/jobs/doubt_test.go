@@ -37,7 +37,7 @@ func (w *world) doubted(restore string, took bool) {
 	w.work("is the last")
 	w.engine.at = nil
 	r := w.restore(restore)
-	if r.FollowUp.State != backup.Failed || r.Doubt == nil || r.Doubt.ID != r.FollowUp.ID || !strings.Contains(r.FollowUp.Failure.Reason, "not known") {
+	if r.FollowUp.State != backup.Failed || r.Doubt == nil || r.Doubt.ID != r.FollowUp.ID || r.InDoubt() != r.FollowUp.Kind || !strings.Contains(r.FollowUp.Failure.Reason, "not known") {
 		w.t.Fatalf("follow-up %+v, doubt %+v", r.FollowUp, r.Doubt)
 	}
 	w.nothingOpen()

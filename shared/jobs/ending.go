@@ -194,6 +194,7 @@ func (l *ledger[T]) fail(ctx context.Context, o backup.OpenJob, attempt int, why
 
 // failed writes that a job failed, and whether it is not known what came of it.
 func (l *ledger[T]) failed(ctx context.Context, o backup.OpenJob, attempt int, why backup.Failure, unknown bool) error {
+	why.Unknown = unknown
 	return l.end(ctx, o, func(r *T) error {
 		if err := l.fails(r, o, attempt, why, time.Now().UTC()); err != nil {
 			return err

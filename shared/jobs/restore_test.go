@@ -236,9 +236,16 @@ func TestRestore_IsNotCalledFailedWhileTheServerCannotBeAsked(t *testing.T) {
 	w.work("last")
 	if r := w.restore(id); r.State != backup.Failed || r.Failure.Code != backup.CodeUnreachable || !strings.Contains(r.Failure.Hint, "br_"+id+"_kept") {
 		t.Errorf("restore is %s: %+v", r.State, r.Failure)
+	} else if r.InDoubt() != backup.RestoreJob {
+		t.Error("nothing on it says that live may have been replaced")
 	}
 	w.holds(id) // which leads to what may be there
 	w.nothingOpen()
+	w.engine.lostTo = nil
+	w.sweepAndWork()
+	if r := w.restore(id); r.State != backup.Failed || r.InDoubt() != "" {
+		t.Errorf("after the server was asked, restore is %s, in doubt %q", r.State, r.InDoubt())
+	}
 }
 
 func TestRestore_IsNotCalledFailedWhileItsSecretCannotBeRead(t *testing.T) {
@@ -313,8 +320,8 @@ func TestRestore_ACopyThatCannotBeDroppedIsDroppedLater(t *testing.T) {
 				return nil
 			}
 			w.work("second")
-			if r := w.restore(id); r.State != backup.Failed {
-				t.Fatalf("restore is %s", r.State)
+			if r := w.restore(id); r.State != backup.Failed || r.InDoubt() != "" {
+				t.Fatalf("restore is %s, in doubt %q", r.State, r.InDoubt())
 			}
 			w.server("br_" + id + "_1")
 			w.holds(id)

@@ -74,7 +74,7 @@ func (r *restoreRun) upload(ctx context.Context) (source, error) {
 	case err != nil:
 		return source{}, fmt.Errorf("read upload %s: %w", r.restore.Upload, err)
 	}
-	if err := u.CanRestore(backup.RestoreOptions{DryRun: r.restore.DryRun, AcceptUnproven: r.restore.AcceptUnproven}); err != nil {
+	if err := u.CanRestore(backup.RestoreOptions{DryRun: r.restore.DryRun, AcceptUnproven: r.restore.AcceptUnproven}, r.job.RequestedAt); err != nil {
 		return source{}, err
 	}
 	if *u.File != r.restore.Source {

@@ -129,17 +129,21 @@ func abandon[T any](ctx context.Context, l *ledger[T], o backup.OpenJob, beat ti
 	}
 	attempt := j.Attempt
 	why := backup.FailureOf(&backup.Error{Code: backup.CodeWorkerLost, Text: "No worker took this job up for an hour.", Hint: abandonedHint(o, attempt)})
-	return true, l.failed(ctx, o, attempt, why, attempt > 0)
+	return true, l.failed(ctx, o, attempt, why, attempt > 0 && exchanges(o.Kind))
+}
+
+// exchanges tells whether jobs of a kind may exchange the databases.
+func exchanges(kind backup.JobKind) bool {
+	return kind == backup.RestoreJob || kind == backup.ApplyJob || kind == backup.UndoJob
 }
 
 // abandonedHint says what is known of a job that no worker has told the end of.
 func abandonedHint(o backup.OpenJob, attempt int) string {
 	const look = "Look at the worker's log for why it does not start."
-	harmless := o.Kind == backup.BackupJob || o.Kind == backup.InspectJob
 	switch {
 	case o.Kind == backup.DropJob:
 		return "It is tried again. " + look
-	case harmless || attempt == 0:
+	case !exchanges(o.Kind) || attempt == 0:
 		return "Nothing was changed. " + look
 	}
 	hint := fmt.Sprintf("%s The %s had begun, and how far it came is not known. Look at the server's databases: where there is one named %s, "+

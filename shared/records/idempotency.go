@@ -15,7 +15,7 @@ type idempotencyKeys struct{ bucket *bucket }
 // Claim implements backup.IdempotencyKeys.
 func (k idempotencyKeys) Claim(ctx context.Context, database, hash string, c backup.Claim) (stored backup.Claim, first bool, err error) {
 	f, err := folder("idempotency/", database)
-	if err == nil && !claimHash.MatchString(hash) {
+	if err == nil && !hashForm.MatchString(hash) {
 		err = errNoHash
 	}
 	if err != nil {

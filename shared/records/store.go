@@ -46,6 +46,9 @@ func (s *Store) Holdings() backup.Holdings { return holdings{s.bucket} }
 // Idempotency are the claims of idempotency keys. Nothing here deletes them: a rule of the bucket lets them expire.
 func (s *Store) Idempotency() backup.IdempotencyKeys { return idempotencyKeys{s.bucket} }
 
+// KeyUses are the last uses of cron keys.
+func (s *Store) KeyUses() backup.KeyUses { return keyUses{s.bucket} }
+
 // errKey says that a name can't be part of an object's key, so there is no such record.
 var errKey = fmt.Errorf("no key can be made of it: %w", backup.ErrNotFound)
 
@@ -73,6 +76,7 @@ func recordID(folder, key string) string {
 	return backup.Complement(name)
 }
 
-var claimHash = regexp.MustCompile(`^[0-9a-f]{16,128}$`)
+// hashForm is that of what stands for a key, as part of an object's key.
+var hashForm = regexp.MustCompile(`^[0-9a-f]{16,128}$`)
 
-var errNoHash = errors.New("an idempotency key's hash is 16 to 128 lower-case hex digits")
+var errNoHash = errors.New("what stands for a key is 16 to 128 lower-case hex digits")

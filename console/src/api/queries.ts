@@ -157,7 +157,9 @@ export const backupQuery = (database: string, id: string) =>
     refetchInterval: (query) => (query.state.data !== undefined && isOpen(query.state.data) ? soon : false),
   });
 
-export const useBackup = (database: string, id: string) => useQuery(backupQuery(database, id));
+export function useBackup(database: string, id: string | undefined) {
+  return useQuery({ ...backupQuery(database, id ?? ""), enabled: id !== undefined });
+}
 
 /** An Idempotency-Key for one intention: a call that is sent twice is carried out once. */
 const intention = () => ({ "Idempotency-Key": crypto.randomUUID() });
@@ -246,7 +248,7 @@ export function useRestore(database: string, id: string) {
       const r = query.state.data;
       if (r === undefined) return false;
       if (restoreIsOpen(r)) return soon;
-      return r.held === undefined ? false : later;
+      return r.held === undefined && r.inDoubt === undefined ? false : later;
     },
   });
 }
@@ -254,8 +256,14 @@ export function useRestore(database: string, id: string) {
 export function useCreateRestore(database: string) {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: (body: Schemas["RestoreRequest"]) =>
-      answer(api.POST("/api/databases/{database}/restores", { params: { ...path(database), header: intention() }, body })),
+    // The key is the caller's: when no answer came, the same intention is sent again under the same key.
+    mutationFn: ({ key, body }: { key: string; body: Schemas["RestoreRequest"] }) =>
+      answer(
+        api.POST("/api/databases/{database}/restores", {
+          params: { ...path(database), header: { "Idempotency-Key": key } },
+          body,
+        }),
+      ),
     onSettled: () => queries.invalidateQueries({ queryKey: keys.restores(database) }),
   });
 }
@@ -287,6 +295,25 @@ export function useRestoreActions(database: string, id: string) {
   return { apply, undo, cancel };
 }
 
+/** Has the browser save a restore's report, whole. The call needs the token, so a link alone would not do. */
+export function useDownloadReport(database: string, id: string) {
+  return useMutation({
+    mutationFn: async () => {
+      const call = await api.GET("/api/databases/{database}/restores/{id}/report", {
+        params: record(database, id),
+        parseAs: "blob",
+      });
+      const file: Blob = await answer(Promise.resolve(call));
+      const named = /filename="([^"]+)"/.exec(call.response.headers.get("Content-Disposition") ?? "");
+      const a = document.createElement("a");
+      a.href = URL.createObjectURL(file);
+      a.download = named?.[1] ?? `${database}-restore-${id}.json`;
+      a.click();
+      URL.revokeObjectURL(a.href);
+    },
+  });
+}
+
 // The cron key. A revealed one is never kept in the cache: it lives in the component that shows it.
 
 export function useCronKey() {
@@ -307,18 +334,5 @@ export function useRegenerateCronKey() {
     mutationFn: () => answer(api.POST("/api/cron-key/regenerate")),
     gcTime: 0,
     onSettled: () => queries.invalidateQueries({ queryKey: keys.cronKey }),
-  });
-}
-
-// The activity log.
-
-export function useActivity(filter: { database?: string } = {}) {
-  return useInfiniteQuery({
-    queryKey: [...keys.activity, filter],
-    queryFn: ({ pageParam, signal }) =>
-      answer(api.GET("/api/activity", { params: { query: { limit: 50, cursor: pageParam, ...filter } }, signal })),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (last) => last.next,
-    refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) > 3 ? false : later),
   });
 }

@@ -1,6 +1,6 @@
 import { UserManager, WebStorageStateStore, type User } from "oidc-client-ts";
 
-import { noAnswer, problemOf } from "../api/problem";
+import { noAnswer, Problem, problemOf } from "../api/problem";
 
 /** What /config.json says of the identity provider. */
 interface Config {
@@ -59,6 +59,20 @@ export async function finishRedirect(manager: UserManager): Promise<User> {
 
 export async function startRedirect(manager: UserManager) {
   await manager.signinRedirect({ state: window.location.hash });
+}
+
+/** Signs in by a window of its own. */
+export async function signInBeside(manager: UserManager): Promise<User> {
+  try {
+    return await manager.signinPopup({ popupAbortOnClose: true });
+  } catch {
+    throw new Problem({
+      status: -1,
+      code: "sign_in_not_finished",
+      detail: "The sign-in window was closed before you were signed in, or the browser did not open it.",
+      hint: "Try again. If no window appears, allow pop-ups for this page.",
+    });
+  }
 }
 
 /** Ends the session at the provider too: as OpenID Connect says, and as Cognito does. */

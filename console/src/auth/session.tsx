@@ -3,7 +3,7 @@ import type { User, UserManager } from "oidc-client-ts";
 import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
 import { takeTokensFrom } from "../api/client";
-import { finishRedirect, isReturn, newUserManager, signOut, startRedirect } from "./oidc";
+import { finishRedirect, isReturn, newUserManager, signInBeside, signOut, startRedirect } from "./oidc";
 
 type State =
   | { status: "loading" }
@@ -103,7 +103,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     () => ({
       state,
       signIn: async () => startRedirect(provider.current!.manager),
-      signInAgain: async () => accept(await provider.current!.manager.signinPopup()),
+      signInAgain: async () => accept(await signInBeside(provider.current!.manager)),
       signOut: async () => signOut(provider.current!.manager, provider.current!.clientId),
     }),
     [state, accept],

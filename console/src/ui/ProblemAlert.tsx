@@ -1,4 +1,5 @@
 import { Alert, Button, Group, List, Stack, Text } from "@mantine/core";
+import { Hint } from "./Hint";
 import { IconAlertTriangle } from "./icons";
 
 import { asProblem } from "../api/problem";
@@ -33,7 +34,7 @@ export function ProblemAlert({ error, title, onRetry }: Props) {
             ))}
           </List>
         )}
-        {p.hint !== undefined && <Text size="sm">{p.hint}</Text>}
+        {p.hint !== undefined && <Hint>{p.hint}</Hint>}
         {p.requestId !== undefined && p.status >= 500 && (
           <Text size="xs" className="breakable">
             Request id for the log: {p.requestId}

@@ -1,10 +1,8 @@
 package issuer
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -36,19 +34,23 @@ func (i *Issuer) Handler() http.Handler {
 	})
 	mux.HandleFunc("GET /authorize", i.askWho)
 	mux.HandleFunc("POST /authorize", i.signIn)
-	mux.HandleFunc("POST /token", i.exchange)
-	mux.HandleFunc("OPTIONS /token", func(w http.ResponseWriter, _ *http.Request) {
-		open(w)
-		w.Header().Set("Access-Control-Allow-Methods", "POST")
-		w.Header().Set("Access-Control-Allow-Headers", "Content-Type")
-		w.WriteHeader(http.StatusNoContent)
-	})
+	mux.HandleFunc("POST /token", i.token)
+	mux.HandleFunc("POST /revoke", i.revoke)
+	mux.HandleFunc("OPTIONS /token", preflight)
+	mux.HandleFunc("OPTIONS /revoke", preflight)
 	mux.HandleFunc("GET /logout", i.logout)
 	return mux
 }
 
 // open lets pages of every origin read the answer: the page that signs in lives at another port, which is another origin.
 func open(w http.ResponseWriter) { w.Header().Set("Access-Control-Allow-Origin", "*") }
+
+func preflight(w http.ResponseWriter, _ *http.Request) {
+	open(w)
+	w.Header().Set("Access-Control-Allow-Methods", "POST")
+	w.Header().Set("Access-Control-Allow-Headers", "Content-Type")
+	w.WriteHeader(http.StatusNoContent)
+}
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
@@ -63,7 +65,8 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 		"issuer": u, "authorization_endpoint": u + "/authorize", "token_endpoint": u + "/token",
 		"jwks_uri": u + "/.well-known/jwks.json", "end_session_endpoint": u + "/logout",
 		"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
-		"grant_types_supported":                 []string{"authorization_code"},
+		"revocation_endpoint":                   u + "/revoke",
+		"grant_types_supported":                 []string{"authorization_code", "refresh_token"},
 		"id_token_signing_alg_values_supported": []string{"RS256"}, "code_challenge_methods_supported": []string{"S256"},
 		"token_endpoint_auth_methods_supported": []string{"none"}, "scopes_supported": []string{"openid", "profile", "email"},
 	})
@@ -136,77 +139,23 @@ func (i *Issuer) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := Person{Name: strings.TrimSpace(r.PostForm.Get("name")), Role: r.PostForm.Get("role")}
-	if p.Name == "" || len(p.Name) > 100 || !ValidRole(p.Role) {
+	if p.Name == "" || len(p.Name) > 100 || !slices.Contains(choices(), p.Role) {
 		signInPage(w, r.PostForm, a.redirect, "A name and a role are needed.")
 		return
 	}
-	code := base64.RawURLEncoding.EncodeToString(random(32))
+	if p.Role == noRole {
+		p.Role = ""
+	}
+	code := newSecret()
 	now := i.options.Now()
 	i.mu.Lock()
-	for c, g := range i.codes {
-		if now.After(g.expires) {
-			delete(i.codes, c)
-		}
-	}
+	maps.DeleteFunc(i.codes, func(_ string, g grant) bool { return now.After(g.expires) })
 	i.codes[code] = grant{person: p, redirect: a.redirect, challenge: a.challenge, nonce: a.nonce, expires: now.Add(codeLifetime)}
 	i.mu.Unlock()
 	i.back(w, r, a, url.Values{"code": {code}})
 }
 
-// exchange gives tokens for a code. A code works once, whatever comes of it.
-func (i *Issuer) exchange(w http.ResponseWriter, r *http.Request) {
-	open(w)
-	w.Header().Set("Cache-Control", "no-store")
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	if err := r.ParseForm(); err != nil {
-		oauthError(w, "invalid_request", "the form could not be read")
-		return
-	}
-	f := r.PostForm
-	if f.Get("grant_type") != "authorization_code" {
-		oauthError(w, "unsupported_grant_type", "grant_type must be authorization_code")
-		return
-	}
-	if f.Get("client_id") != i.options.ClientID {
-		oauthError(w, "invalid_client", "client_id is not known")
-		return
-	}
-	i.mu.Lock()
-	g, ok := i.codes[f.Get("code")]
-	delete(i.codes, f.Get("code"))
-	i.mu.Unlock()
-	sum := sha256.Sum256([]byte(f.Get("code_verifier")))
-	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
-	switch {
-	case !ok || i.options.Now().After(g.expires):
-		oauthError(w, "invalid_grant", "the code is not valid or no longer")
-		return
-	case f.Get("redirect_uri") != g.redirect:
-		oauthError(w, "invalid_grant", "redirect_uri is another than before")
-		return
-	case subtle.ConstantTimeCompare([]byte(challenge), []byte(g.challenge)) != 1:
-		oauthError(w, "invalid_grant", "code_verifier does not match")
-		return
-	}
-	access, err := i.AccessToken(g.person, Lifetime)
-	if err != nil {
-		oauthError(w, "server_error", "the token could not be signed")
-		return
-	}
-	id, err := i.idToken(g.person, g.nonce)
-	if err != nil {
-		oauthError(w, "server_error", "the token could not be signed")
-		return
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"access_token": access, "id_token": id, "token_type": "Bearer",
-		"expires_in": int(Lifetime.Seconds())})
-}
-
-func oauthError(w http.ResponseWriter, code, text string) {
-	writeJSON(w, http.StatusBadRequest, map[string]string{"error": code, "error_description": text})
-}
-
-// logout has nothing to end, since there is no session: it returns to the page, as Cognito does (logout_uri) and as OpenID
+// logout has nothing to end, since the browser has no session here: it returns to the page, as Cognito does (logout_uri) and as OpenID
 // Connect says (post_logout_redirect_uri).
 func (i *Issuer) logout(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()

@@ -28,7 +28,7 @@ import (
 // Roles are the roles that the product knows, the most powerful first.
 func Roles() []string { return []string{"super-admin", "operator", "auditor"} }
 
-// Lifetime of tokens from the sign-in page: Cognito's default.
+// Lifetime of tokens from the sign-in page, where the options name no other: Cognito's default.
 const Lifetime = time.Hour
 
 // Options configure an Issuer.
@@ -38,6 +38,8 @@ type Options struct {
 	ClientID string // the only client
 	// RedirectURIs are where the sign-in page may return to, compared exactly.
 	RedirectURIs []string
+	Lifetime     time.Duration    // of the access and id tokens that the sign-in page leads to; the constant by default
+	NoRefresh    bool             // gives no refresh tokens, so that a session ends with its access token
 	Now          func() time.Time // time.Now by default
 }
 
@@ -47,8 +49,9 @@ type Issuer struct {
 	key     jwk.Key // private, with its kid
 	public  []byte  // JWKS
 
-	mu    sync.Mutex
-	codes map[string]grant
+	mu       sync.Mutex
+	codes    map[string]grant
+	sessions map[string]session // by their refresh tokens
 }
 
 // The files of an issuer's folder.
@@ -106,6 +109,9 @@ func load(o Options) (*Issuer, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Lifetime == 0 {
+		o.Lifetime = Lifetime
+	}
 	text, err := os.ReadFile(filepath.Join(o.Dir, keyFile))
 	if err != nil {
 		return nil, fmt.Errorf("read the issuer's key: %w", err)
@@ -129,7 +135,7 @@ func load(o Options) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the public key: %w", err)
 	}
-	return &Issuer{options: o, key: key, public: list, codes: map[string]grant{}}, nil
+	return &Issuer{options: o, key: key, public: list, codes: map[string]grant{}, sessions: map[string]session{}}, nil
 }
 
 // makeKey writes a new key that only this user can read. It appears under its name complete or not at all.
@@ -160,23 +166,28 @@ type Person struct {
 
 // AccessToken signs an access token as Cognito shapes them: token_use, client_id, username and groups, and no aud.
 func (i *Issuer) AccessToken(p Person, lifetime time.Duration) (string, error) {
-	return i.sign(i.claims(p, lifetime, map[string]any{
+	return i.accessToken(p, i.options.Now(), lifetime)
+}
+
+func (i *Issuer) accessToken(p Person, since time.Time, lifetime time.Duration) (string, error) {
+	return i.sign(i.claims(p, since, lifetime, map[string]any{
 		"token_use": "access", "client_id": i.options.ClientID, "username": p.Name, "scope": "openid profile email", "version": 2,
 	}))
 }
 
 // idToken signs what the page reads to know who signed in.
-func (i *Issuer) idToken(p Person, nonce string) (string, error) {
+func (i *Issuer) idToken(p Person, since time.Time, nonce string) (string, error) {
 	more := map[string]any{"token_use": "id", "aud": i.options.ClientID, "cognito:username": p.Name, "name": p.Name}
 	if nonce != "" {
 		more["nonce"] = nonce
 	}
-	return i.sign(i.claims(p, Lifetime, more))
+	return i.sign(i.claims(p, since, i.options.Lifetime, more))
 }
 
-func (i *Issuer) claims(p Person, lifetime time.Duration, more map[string]any) map[string]any {
+// claims are those of both tokens. auth_time stays when tokens are refreshed, by which clients tell that nobody signed in anew.
+func (i *Issuer) claims(p Person, since time.Time, lifetime time.Duration, more map[string]any) map[string]any {
 	now := i.options.Now()
-	c := map[string]any{"iss": i.options.URL, "sub": subject(p.Name), "auth_time": now.Unix(), "iat": now.Unix(),
+	c := map[string]any{"iss": i.options.URL, "sub": subject(p.Name), "auth_time": since.Unix(), "iat": now.Unix(),
 		"exp": now.Add(lifetime).Unix(), "jti": uuid(random(16))}
 	if p.Role != "" {
 		c["cognito:groups"] = []string{p.Role}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,12 +35,18 @@ func challenge() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// start serves an issuer at a free port; its URL is known after the port.
+// start serves an issuer.
 func start(t *testing.T, now func() time.Time) *httptest.Server {
 	t.Helper()
+	return startWith(t, issuer.Options{Now: now})
+}
+
+// startWith serves an issuer at a free port; its URL is known after the port.
+func startWith(t *testing.T, o issuer.Options) *httptest.Server {
+	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
-	i, err := issuer.Open(issuer.Options{Dir: t.TempDir(), URL: "http://" + s.Listener.Addr().String(), ClientID: client,
-		RedirectURIs: []string{callback}, Now: now})
+	o.Dir, o.URL, o.ClientID, o.RedirectURIs = t.TempDir(), "http://"+s.Listener.Addr().String(), client, []string{callback}
+	i, err := issuer.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,19 +106,48 @@ func signIn(t *testing.T, s *httptest.Server) (code string) {
 
 func exchange(t *testing.T, s *httptest.Server, code string, changes map[string]string) (int, map[string]any) {
 	t.Helper()
-	form := url.Values{"grant_type": {"authorization_code"}, "client_id": {client}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier}}
+	return post(t, s, "/token", url.Values{"grant_type": {"authorization_code"}, "client_id": {client}, "code": {code},
+		"redirect_uri": {callback}, "code_verifier": {verifier}}, changes)
+}
+
+func refresh(t *testing.T, s *httptest.Server, token string, changes map[string]string) (int, map[string]any) {
+	t.Helper()
+	return post(t, s, "/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}}, changes)
+}
+
+// post makes a call that the page makes by itself.
+func post(t *testing.T, s *httptest.Server, path string, form url.Values, changes map[string]string) (int, map[string]any) {
+	t.Helper()
 	for k, v := range changes {
 		form.Set(k, v)
 	}
-	res, body := send(t, "POST", s.URL+"/token", form)
+	res, body := send(t, "POST", s.URL+path, form)
 	var answer map[string]any
-	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+	if err := json.Unmarshal([]byte(body), &answer); err != nil && body != "" {
 		t.Fatal(body)
 	}
-	if res.Header.Get("Access-Control-Allow-Origin") != "*" {
-		t.Error("a page of another origin can't read the answer")
+	if res.Header.Get("Access-Control-Allow-Origin") != "*" || res.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("a page of another origin can't read the answer, or it is kept: %v", res.Header)
 	}
 	return res.StatusCode, answer
+}
+
+// movable is a clock that stands still until it is moved.
+type movable struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *movable) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *movable) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
 }
 
 // claims verifies a token by the published keys.
@@ -205,6 +241,10 @@ func TestAuthorize_WrongRequestIsToldToTheClient(t *testing.T) {
 	if res, _ := send(t, "GET", s.URL+"/authorize?"+request(map[string]string{"code_challenge": "short"}).Encode(), nil); !strings.Contains(res.Header.Get("Location"), "invalid_request") {
 		t.Errorf("without PKCE: %v", res.Header)
 	}
+	_, page := send(t, "POST", s.URL+"/authorize", request(map[string]string{"name": " ", "role": "auditor"}))
+	if !strings.Contains(page, `value="auditor" checked`) {
+		t.Errorf("the role that was chosen is forgotten: %s", page)
+	}
 	for _, form := range []url.Values{request(map[string]string{"name": " ", "role": "operator"}), request(map[string]string{"name": "Kim", "role": "root"})} {
 		if res, page := send(t, "POST", s.URL+"/authorize", form); res.StatusCode != 200 || !strings.Contains(page, "A name and a role are needed") {
 			t.Errorf("%v: %d", form, res.StatusCode)
@@ -242,13 +282,116 @@ func TestToken_CodeWorksOnceAndForWhoAskedOnly(t *testing.T) {
 
 func TestToken_CodeExpires(t *testing.T) {
 	t.Parallel()
-	clock := make(chan time.Time, 1)
-	now := func() time.Time { at := <-clock; clock <- at; return at }
-	clock <- time.Now()
-	s := start(t, now)
+	clock := &movable{at: time.Now()}
+	s := start(t, clock.now)
 	code := signIn(t, s)
-	clock <- (<-clock).Add(61 * time.Second)
+	clock.move(61 * time.Second)
 	if status, answer := exchange(t, s, code, nil); status != 400 || answer["error"] != "invalid_grant" {
+		t.Errorf("%d %v", status, answer)
+	}
+}
+
+func TestToken_LifetimeIsTheOptions(t *testing.T) {
+	t.Parallel()
+	s := startWith(t, issuer.Options{Lifetime: 20 * time.Second})
+	status, answer := exchange(t, s, signIn(t, s), nil)
+	if status != 200 || answer["expires_in"] != 20.0 {
+		t.Fatalf("%d %v", status, answer)
+	}
+	for _, name := range []string{"access_token", "id_token"} {
+		if c := claims(t, s, answer[name].(string)); c["exp"].(float64)-c["iat"].(float64) != 20 {
+			t.Errorf("%s: %v", name, c)
+		}
+	}
+}
+
+func TestSignIn_WithoutARoleIsInNoGroup(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	res, _ := send(t, "POST", s.URL+"/authorize", request(map[string]string{"name": "Kim", "role": "none"}))
+	to, err := res.Location()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, answer := exchange(t, s, to.Query().Get("code"), nil)
+	if c := claims(t, s, answer["access_token"].(string)); c["username"] != "Kim" || c["cognito:groups"] != nil {
+		t.Errorf("claims: %v", c)
+	}
+}
+
+func TestRefresh_GivesTokensOfTheSameSignIn(t *testing.T) {
+	t.Parallel()
+	clock := &movable{at: time.Now()}
+	s := start(t, clock.now)
+	_, first := exchange(t, s, signIn(t, s), nil)
+	token := first["refresh_token"].(string)
+	clock.move(2 * time.Hour)
+	for range 2 { // the refresh token stays
+		status, answer := refresh(t, s, token, nil)
+		if status != 200 || answer["refresh_token"] != nil || answer["expires_in"] != 3600.0 {
+			t.Fatalf("%d %v", status, answer)
+		}
+		for _, name := range []string{"access_token", "id_token"} {
+			was, is := claims(t, s, first[name].(string)), claims(t, s, answer[name].(string))
+			// A client takes a token of another person, or of another sign-in, for somebody else's.
+			for _, same := range []string{"sub", "auth_time", "token_use", "iss", "aud", "client_id", "cognito:groups", "cognito:username", "username"} {
+				if diff := cmp.Diff(was[same], is[same]); diff != "" {
+					t.Errorf("%s: %s: %s", name, same, diff)
+				}
+			}
+			if is["exp"].(float64)-was["exp"].(float64) != 7200 {
+				t.Errorf("%s: exp went from %v to %v", name, was["exp"], is["exp"])
+			}
+		}
+	}
+}
+
+func TestRefresh_EndsAndBelongsToTheClient(t *testing.T) {
+	t.Parallel()
+	clock := &movable{at: time.Now()}
+	s := start(t, clock.now)
+	_, answer := exchange(t, s, signIn(t, s), nil)
+	token := answer["refresh_token"].(string)
+	for want, changes := range map[string]map[string]string{"invalid_client": {"client_id": "x"}, "invalid_grant": {"refresh_token": "guessed"}} {
+		if status, answer := refresh(t, s, token, changes); status != 400 || answer["error"] != want || answer["access_token"] != nil {
+			t.Errorf("%s: %d %v", want, status, answer)
+		}
+	}
+	clock.move(30*24*time.Hour + time.Second)
+	if status, answer := refresh(t, s, token, nil); status != 400 || answer["error"] != "invalid_grant" {
+		t.Errorf("after 30 days: %d %v", status, answer)
+	}
+}
+
+func TestRevoke_EndsARefreshToken(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	_, answer := exchange(t, s, signIn(t, s), nil)
+	token := answer["refresh_token"].(string)
+	revoke := func(client, token string) (int, map[string]any) {
+		return post(t, s, "/revoke", url.Values{"client_id": {client}, "token": {token}, "token_type_hint": {"refresh_token"}}, nil)
+	}
+	if status, answer := revoke("x", token); status != 400 || answer["error"] != "invalid_client" {
+		t.Errorf("another client: %d %v", status, answer)
+	}
+	if status, _ := refresh(t, s, token, nil); status != 200 {
+		t.Error("another client revoked it")
+	}
+	for range 2 { // one that is gone is no error
+		if status, answer := revoke(client, token); status != 200 || answer != nil {
+			t.Errorf("%d %v", status, answer)
+		}
+	}
+	if status, answer := refresh(t, s, token, nil); status != 400 || answer["error"] != "invalid_grant" {
+		t.Errorf("a revoked token works: %d %v", status, answer)
+	}
+}
+
+func TestNoRefresh_SessionEndsWithItsAccessToken(t *testing.T) {
+	t.Parallel()
+	s := startWith(t, issuer.Options{NoRefresh: true})
+	status, answer := exchange(t, s, signIn(t, s), nil)
+	if _, has := answer["refresh_token"]; status != 200 || has || answer["access_token"] == nil {
 		t.Errorf("%d %v", status, answer)
 	}
 }
@@ -257,7 +400,7 @@ func TestLogout_ReturnsToKnownPagesOnly(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	for query, want := range map[string]string{
-		"logout_uri=" + url.QueryEscape(callback): callback, "post_logout_redirect_uri=" + url.QueryEscape(callback): callback,
+		"client_id=" + client + "&logout_uri=" + url.QueryEscape(callback): callback, "post_logout_redirect_uri=" + url.QueryEscape(callback): callback,
 		"logout_uri=" + url.QueryEscape("http://evil.example/"): "", "": "",
 	} {
 		if res, _ := send(t, "GET", s.URL+"/logout?"+query, nil); res.Header.Get("Location") != want {
@@ -275,12 +418,15 @@ func TestDiscovery_NamesWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d["issuer"] != s.URL || d["authorization_endpoint"] != s.URL+"/authorize" || d["token_endpoint"] != s.URL+"/token" ||
-		d["jwks_uri"] != s.URL+"/.well-known/jwks.json" || d["end_session_endpoint"] != s.URL+"/logout" {
+		d["jwks_uri"] != s.URL+"/.well-known/jwks.json" || d["end_session_endpoint"] != s.URL+"/logout" ||
+		d["revocation_endpoint"] != s.URL+"/revoke" {
 		t.Errorf("%v", d)
 	}
-	res, _ := send(t, "OPTIONS", s.URL+"/token", nil)
-	if res.StatusCode != 204 || res.Header.Get("Access-Control-Allow-Origin") != "*" || res.Header.Get("Access-Control-Allow-Methods") != "POST" {
-		t.Errorf("preflight: %d %v", res.StatusCode, res.Header)
+	for _, path := range []string{"/token", "/revoke"} {
+		res, _ := send(t, "OPTIONS", s.URL+path, nil)
+		if res.StatusCode != 204 || res.Header.Get("Access-Control-Allow-Origin") != "*" || res.Header.Get("Access-Control-Allow-Methods") != "POST" {
+			t.Errorf("preflight of %s: %d %v", path, res.StatusCode, res.Header)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 //go:embed signin.html
@@ -14,6 +15,11 @@ var signInTemplate = template.Must(template.New("signin").Parse(signInHTML))
 
 // carried are the parameters of the request that the form sends along.
 var carried = []string{"client_id", "redirect_uri", "response_type", "scope", "state", "nonce", "code_challenge", "code_challenge_method"}
+
+// noRole is the choice to be somebody who is signed in and in none of the roles.
+const noRole = "none"
+
+func choices() []string { return append(Roles(), noRole) }
 
 type field struct{ Name, Value string }
 
@@ -28,12 +34,16 @@ func signInPage(w http.ResponseWriter, q url.Values, redirect, problem string) {
 	if name == "" {
 		name = "Kim Example"
 	}
+	role := q.Get("role")
+	if !slices.Contains(choices(), role) {
+		role = choices()[0]
+	}
 	// Browsers hold the redirect after the form against form-action too.
 	formAction := "'self'"
 	if u, err := url.Parse(redirect); err == nil {
 		formAction += " " + u.Scheme + "://" + u.Host
 	}
-	page(w, http.StatusOK, formAction, map[string]any{"Hidden": hidden, "Roles": Roles(), "Name": name, "Problem": problem})
+	page(w, http.StatusOK, formAction, map[string]any{"Hidden": hidden, "Roles": choices(), "Name": name, "Role": role, "Problem": problem})
 }
 
 func problemPage(w http.ResponseWriter, text string) {

@@ -27,13 +27,16 @@ func (s *Stack) register(ctx context.Context) error {
 	return nil
 }
 
-// Register registers a database with a stack that may be running.
-func (s *Stack) Register(ctx context.Context, d Database) error {
-	client := secretsmanager.NewFromConfig(s.config)
+// Register registers a database with this stack, which may be running.
+func (s *Stack) Register(ctx context.Context, d Database) error { return Register(ctx, s.config, d) }
+
+// Register registers a database with the stack that cfg reaches.
+func Register(ctx context.Context, cfg aws.Config, d Database) error {
+	client := secretsmanager.NewFromConfig(cfg)
 	if d.Engine == "" {
 		d.Engine = "postgres"
 	}
-	name := "backup-restore/database/" + d.Name
+	name := secretName(d.Name)
 	tags := []types.Tag{{Key: aws.String(databaseTag), Value: &d.Name}, {Key: aws.String(engineTag), Value: &d.Engine}}
 	held, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
 	var missing *types.ResourceNotFoundException
@@ -52,4 +55,15 @@ func (s *Stack) Register(ctx context.Context, d Database) error {
 		return fmt.Errorf("register database %s: %w", d.Name, err)
 	}
 	return nil
+}
+
+func secretName(database string) string { return "backup-restore/database/" + database }
+
+// Secret reads the secret of a database that was registered here.
+func Secret(ctx context.Context, cfg aws.Config, database string) (string, error) {
+	held, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(secretName(database))})
+	if err != nil {
+		return "", fmt.Errorf("read the secret of database %s: %w", database, err)
+	}
+	return aws.ToString(held.SecretString), nil
 }

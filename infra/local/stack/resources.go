@@ -26,7 +26,8 @@ type resources struct {
 	attributes map[string]map[string]string // as template.Options.Attributes
 }
 
-func awsConfig(ctx context.Context, endpoint string) (aws.Config, error) {
+// Config configures the SDK for the AWS protocols of a stack on this machine.
+func Config(ctx context.Context, endpoint string) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(Region), config.WithBaseEndpoint(endpoint),
 		config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(AccessKey, SecretKey, "")))

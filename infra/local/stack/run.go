@@ -31,7 +31,7 @@ func (s *Stack) prepare(ctx context.Context, doc *template.Document, issuerURL s
 	}
 	var err error
 	s.issuer, err = issuer.Open(issuer.Options{Dir: filepath.Join(s.options.Dir, "issuer"), URL: issuerURL, ClientID: ClientID,
-		RedirectURIs: redirects(s.url)})
+		RedirectURIs: redirects(s.url), Lifetime: s.options.TokenLifetime, NoRefresh: s.options.NoRefreshTokens})
 	if err != nil {
 		return err
 	}

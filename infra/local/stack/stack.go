@@ -61,6 +61,10 @@ type Options struct {
 	Log         io.Writer       // lines of the functions and of the stack; nothing by default
 	Reports     bool            // also START, END and REPORT lines
 	Clock       scheduler.Clock // of the schedules; the system's by default
+	// TokenLifetime is how long the tokens of the sign-in page work; issuer.Lifetime by default. Without refresh tokens the page's
+	// session ends with them.
+	TokenLifetime   time.Duration
+	NoRefreshTokens bool
 	// PortHints say which setting changes a port that is taken, for the error message.
 	PortHints struct{ API, AWS, Issuer string }
 	// RetryDelays are those of asynchronous invocations: see lambdahost.Options.
@@ -199,7 +203,7 @@ func (s *Stack) startAWS(ctx context.Context) error {
 		return err
 	}
 	s.aws = server
-	s.config, err = awsConfig(ctx, server.URL())
+	s.config, err = Config(ctx, server.URL())
 	return err
 }
 

@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -189,5 +191,21 @@ func TestHandler_WritesThatTheAdapterDoesNotExpect(t *testing.T) {
 		if out.StatusCode != tt.status || out.Body != tt.body {
 			t.Errorf("%s: %d %q, want %d %q", name, out.StatusCode, out.Body, tt.status, tt.body)
 		}
+	}
+}
+
+// What is no text, such as a compressed script, has to arrive byte by byte: in base64, and said to be so.
+func TestHandler_BytesAreSentInBase64(t *testing.T) {
+	t.Parallel()
+	body := []byte{0x1f, 0x8b, 0x00, 0xff, 0xfe, '"', '\n', 0x80}
+	out := send(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(body)
+	}), event(nil))
+	got, err := base64.StdEncoding.DecodeString(out.Body)
+	if err != nil || !out.IsBase64Encoded || !bytes.Equal(got, body) || out.Headers["Content-Encoding"] != "gzip" ||
+		out.Headers["Content-Type"] != "text/javascript; charset=utf-8" {
+		t.Errorf("%+v, %v", out, err)
 	}
 }

@@ -291,6 +291,34 @@ func (i *Idempotency) Claim(_ context.Context, database, hash string, c backup.C
 	return c, true, nil
 }
 
+// KeyUses remembers the last uses of cron keys.
+type KeyUses struct {
+	mu  sync.Mutex
+	all map[string]time.Time
+}
+
+var _ backup.KeyUses = (*KeyUses)(nil)
+
+// NewKeyUses returns an empty memory.
+func NewKeyUses() *KeyUses { return &KeyUses{all: map[string]time.Time{}} }
+
+// Note is KeyUses.Note.
+func (u *KeyUses) Note(_ context.Context, fingerprint string, at time.Time) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !at.Before(u.all[fingerprint].Add(time.Minute)) {
+		u.all[fingerprint] = at
+	}
+	return nil
+}
+
+// Last is KeyUses.Last.
+func (u *KeyUses) Last(_ context.Context, fingerprint string) (time.Time, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.all[fingerprint], nil
+}
+
 // Bell counts how often it was rung.
 type Bell struct {
 	mu    sync.Mutex

@@ -1,18 +1,19 @@
 import { Stack, Text } from "@mantine/core";
 
 import type { Schemas } from "../../api/client";
+import { Hint } from "../../ui/Hint";
 import { Panel } from "../../ui/Panel";
 import classes from "./FailurePanel.module.css";
 
 /** Why it failed, what to do, and the tool's own words. */
-export function FailurePanel({ failure }: { failure: Schemas["Failure"] }) {
+export function FailurePanel({ title = "Why it failed", failure }: { title?: string; failure: Schemas["Failure"] }) {
   return (
-    <Panel title="Why it failed">
+    <Panel title={title}>
       <Stack gap="xs" maw="75ch">
         <Text className="breakable" fw={600} c="var(--bad)">
           {failure.reason}
         </Text>
-        {failure.hint !== undefined && <Text className="breakable">{failure.hint}</Text>}
+        {failure.hint !== undefined && <Hint>{failure.hint}</Hint>}
         <Text size="sm" c="dimmed">
           Code for whoever runs this service: <code>{failure.code}</code>
         </Text>

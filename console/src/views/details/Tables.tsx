@@ -1,11 +1,12 @@
-import { Group, Text, TextInput, UnstyledButton } from "@mantine/core";
+import { Group, Text, TextInput } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useMemo, useRef, useState } from "react";
 
 import { formatBytes, formatCount, plural } from "../../ui/format";
-import { IconArrowDown, IconArrowUp, IconArrowsSort, IconSearch } from "../../ui/icons";
+import { IconSearch } from "../../ui/icons";
 import { Panel } from "../../ui/Panel";
-import { findTables, sortTables, tableName, type Column, type Order, type Table } from "./tables";
+import { SortHeading } from "../../ui/SortHeading";
+import { findTables, sortTables, tableName, type Order, type Table } from "./tables";
 import classes from "./Tables.module.css";
 
 /** The tables of a backup, to be searched and sorted. There may be 10,000, so only those that are in sight are there. */
@@ -69,9 +70,9 @@ function List({ tables, order, onOrder }: { tables: readonly Table[]; order: Ord
       <table className={classes.table} aria-label="Tables of the backup" aria-rowcount={tables.length + 1}>
         <thead>
           <tr aria-rowindex={1}>
-            <Heading column="name" order={order} onOrder={onOrder} label="Table" />
-            <Heading column="rows" order={order} onOrder={onOrder} label="Rows" />
-            <Heading column="bytes" order={order} onOrder={onOrder} label="SQL text" />
+            <SortHeading column="name" order={order} onOrder={onOrder} label="Table" />
+            <SortHeading descendingFirst column="rows" order={order} onOrder={onOrder} label="Rows" />
+            <SortHeading descendingFirst column="bytes" order={order} onOrder={onOrder} label="SQL text" />
           </tr>
         </thead>
         <tbody>
@@ -98,30 +99,3 @@ const Space = ({ height }: { height: number }) => (
     <td colSpan={3} style={{ height, padding: 0, border: 0 }} />
   </tr>
 );
-
-function Heading({
-  column,
-  order,
-  onOrder,
-  label,
-}: {
-  column: Column;
-  order: Order;
-  onOrder: (order: Order) => void;
-  label: string;
-}) {
-  const here = order.column === column;
-  const Icon = !here ? IconArrowsSort : order.descending ? IconArrowDown : IconArrowUp;
-  return (
-    <th scope="col" aria-sort={here ? (order.descending ? "descending" : "ascending") : undefined}>
-      <UnstyledButton
-        className={classes.sort}
-        // Of numbers the largest are looked for, of names the first.
-        onClick={() => onOrder({ column, descending: here ? !order.descending : column !== "name" })}
-      >
-        {label}
-        <Icon size={14} aria-hidden />
-      </UnstyledButton>
-    </th>
-  );
-}

@@ -10,7 +10,7 @@ export interface Order {
 const names = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
 /** A table's name as people write it: public is not said. */
-export const tableName = (t: Table) => (t.schema === "public" ? t.table : `${t.schema}.${t.table}`);
+export const tableName = (t: Pick<Table, "schema" | "table">) => (t.schema === "public" ? t.table : `${t.schema}.${t.table}`);
 
 /** Orders by a column, tables that are equal in it by name. A table whose bytes are not known comes last either way. */
 export function sortTables(tables: readonly Table[], { column, descending }: Order): Table[] {
@@ -27,7 +27,7 @@ export function sortTables(tables: readonly Table[], { column, descending }: Ord
 }
 
 /** The tables whose schema and name have every word of the search in them, in whichever case. */
-export function findTables(tables: readonly Table[], search: string): readonly Table[] {
+export function findTables<T extends Pick<Table, "schema" | "table">>(tables: readonly T[], search: string): readonly T[] {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return tables;
   return tables.filter((t) => {

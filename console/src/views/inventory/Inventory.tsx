@@ -1,4 +1,4 @@
-import { Button, Group, Stack, Text, Title } from "@mantine/core";
+import { Button, Group, Stack, Title } from "@mantine/core";
 import { useRef } from "react";
 import { useLocation, useSearch } from "wouter";
 
@@ -7,14 +7,14 @@ import { useCreateBackup, type Backup } from "../../api/queries";
 import { paths } from "../../app/routes";
 import { useTitle } from "../../app/title";
 import { announce } from "../../ui/announce";
-import { formatAgo } from "../../ui/format";
 import { GuardedButton } from "../../ui/Guarded";
 import { IconPlus, IconRefresh } from "../../ui/icons";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Answer, Empty } from "../../ui/States";
-import { useNow } from "../../ui/Time";
+import { Updated } from "../../ui/Updated";
 import { BackupTable } from "./BackupTable";
-import { isBackwards, isFiltered, queryOf, readFilter, writeFilter, type Filter } from "./filter";
+import { isFiltered, queryOf, readFilter, writeFilter, type Filter } from "./filter";
+import { isBackwards } from "../../ui/days";
 import { Filters } from "./Filters";
 import { HistoryPanel } from "./HistoryPanel";
 import classes from "./Inventory.module.css";
@@ -142,15 +142,6 @@ function useFilter(database: string): [Filter, (filter: Filter) => void] {
 function refusalToCreate(items: Backup[]): string | undefined {
   const queued = items.find((b) => b.state === "queued");
   return queued && `The backup ${queued.filename} is queued already. It will hold everything up to when it begins.`;
-}
-
-function Updated({ at }: { at: number }) {
-  const now = useNow(5);
-  return (
-    <Text size="sm" c="dimmed">
-      {at === 0 ? "Being read" : `Updated ${formatAgo(new Date(at), Math.max(now, at))}`}
-    </Text>
-  );
 }
 
 function NoMatch({ filter, onChange }: { filter: Filter; onChange: (filter: Filter) => void }) {

@@ -1,0 +1,78 @@
+import { Stack, Switch, Text, TextInput } from "@mantine/core";
+import { useState } from "react";
+
+import { useMay } from "../../api/queries";
+import { Notice } from "./parts";
+
+interface Props {
+  database: string;
+  dryRun: boolean;
+  onDryRun: (yes: boolean) => void;
+  confirm: string;
+  onConfirm: (typed: string) => void;
+  /** What is missing of the confirmation. */
+  error?: string;
+}
+
+/** Whether the live database is replaced, and the name that confirms it. */
+export function RunChoice({ database, dryRun, onDryRun, confirm, onConfirm, error }: Props) {
+  const mayRun = useMay("restores:run");
+  const mayRehearse = useMay("restores:rehearse");
+  const [refused, setRefused] = useState(false);
+  const lacking = mayRehearse ? "restores:run" : "restores:rehearse";
+  return (
+    <Stack gap="md">
+      <Switch
+        size="md"
+        label="Dry run"
+        checked={dryRun}
+        aria-disabled={!mayRun || undefined}
+        onChange={(event) => {
+          const yes = event.currentTarget.checked;
+          setRefused(!yes && !mayRun);
+          if (yes || mayRun) onDryRun(yes);
+        }}
+        description={
+          dryRun
+            ? `${database} is not touched. A copy is built beside it, loaded, verified and compared, and a report says what would change. What was rehearsed can then be applied as it stands.`
+            : `A copy is built, loaded and verified beside ${database}, and then takes its place. The database as it is now is kept for an undo.`
+        }
+        styles={{ description: { maxWidth: "75ch", fontSize: "var(--mantine-font-size-sm)" }, label: { fontWeight: 600 } }}
+      />
+      {!mayRun && (
+        <div role={refused ? "alert" : undefined}>
+          <Notice
+            tone={refused ? "warn" : "quiet"}
+            title={refused ? "You can’t turn the dry run off" : "Only a dry run is possible"}
+          >
+            A real run needs the permission <code>restores:run</code>, and your role lacks <code>{lacking}</code>.
+          </Notice>
+        </div>
+      )}
+      {!dryRun && (
+        <Notice tone="danger" title={`This replaces the database ${database}`}>
+          <Stack gap="sm" mt="xs">
+            <Text size="sm">
+              Everybody who uses {database} works on the restored data afterwards. What was written since the file was made is no
+              longer there, but in the database that is kept. Sessions are ended for the moment of the exchange. If the restore
+              fails, {database} stays as it is.
+            </Text>
+            <TextInput
+              label={`Type ${database} to confirm`}
+              value={confirm}
+              onChange={(event) => onConfirm(event.currentTarget.value)}
+              error={error}
+              maxLength={63}
+              maw={360}
+              autoComplete="off"
+              autoCapitalize="off"
+              autoCorrect="off"
+              spellCheck={false}
+              data-field="target"
+            />
+          </Stack>
+        </Notice>
+      )}
+    </Stack>
+  );
+}

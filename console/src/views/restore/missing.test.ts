@@ -1,0 +1,77 @@
+import { describe, expect, test } from "vitest";
+
+import { whatIsMissing, type Plan } from "./missing";
+
+const created = { filename: "a.sql.gz", state: "created" as const, usable: true };
+const accepted = { filename: "u.sql", state: "accepted" as const, usable: true, needsAcknowledgement: false };
+const unusable = (state: "pending" | "received" | "rejected") => ({ ...accepted, state, usable: false });
+const plan = (change: Partial<Plan>): Plan => ({
+  database: "school",
+  way: "backup",
+  acknowledged: false,
+  dryRun: true,
+  confirm: "",
+  ...change,
+});
+const fields = (change: Partial<Plan>) => whatIsMissing(plan(change)).map((m) => m.field);
+const words = (change: Partial<Plan>) =>
+  whatIsMissing(plan(change))
+    .map((m) => m.message)
+    .join(" ");
+
+test("nothing is missing of a dry run of a created backup, or of an accepted file", () => {
+  expect(fields({ backup: created })).toEqual([]);
+  expect(fields({ way: "upload", upload: accepted })).toEqual([]);
+});
+
+test("what was chosen the other way does not count", () => {
+  expect(fields({ way: "upload", backup: created })).toEqual(["source"]);
+  expect(fields({ way: "backup", upload: accepted })).toEqual(["source"]);
+});
+
+test("all that is missing is named at once, in the order of the page", () => {
+  expect(fields({ dryRun: false })).toEqual(["source", "target"]);
+  expect(fields({ way: "upload", upload: { ...accepted, needsAcknowledgement: true }, dryRun: false })).toEqual([
+    "acknowledgement",
+    "target",
+  ]);
+});
+
+test("an acknowledgement is asked for where nothing proves the file, and only there", () => {
+  expect(fields({ way: "upload", upload: { ...accepted, needsAcknowledgement: true }, acknowledged: true })).toEqual([]);
+});
+
+describe("the target counts as it was typed", () => {
+  test.each([
+    ["", "not confirmed"],
+    ["School", "Capital"],
+    ["school ", "space"],
+    ["schooI", "another name"],
+  ])("%j", (confirm, why) => {
+    expect(words({ backup: created, dryRun: false, confirm })).toContain(why);
+    expect(words({ backup: created, dryRun: false, confirm })).toContain("Type school");
+  });
+  test("the very name", () => expect(fields({ backup: created, dryRun: false, confirm: "school" })).toEqual([]));
+  test("a dry run does not ask", () => expect(fields({ backup: created, confirm: "x" })).toEqual([]));
+});
+
+describe("a file that can't be restored yet, or ever, says why", () => {
+  test.each([
+    ["pending", "has not arrived"],
+    ["received", "being inspected"],
+    ["rejected", "rejected"],
+  ] as const)("%s", (state, why) => {
+    expect(words({ way: "upload", upload: unusable(state) })).toContain(why);
+  });
+  test("one that is under way", () => expect(words({ way: "upload", transfer: { phase: "sending" } })).toContain("being sent"));
+  test("one that stopped", () => expect(words({ way: "upload", transfer: { phase: "stopped" } })).toContain("Try again"));
+  test("a backup that failed", () => {
+    const backup = {
+      ...created,
+      state: "failed" as const,
+      usable: false,
+      unusable: { code: "x", reason: "It failed.", hint: "Create one." },
+    };
+    expect(words({ backup })).toBe("It failed. Create one.");
+  });
+});

@@ -1,0 +1,68 @@
+import type { Backup, Upload } from "../../api/queries";
+import type { Transfer } from "../../upload/transfers";
+
+/** What the operator has decided so far. */
+export interface Plan {
+  database: string;
+  way: "backup" | "upload";
+  /** What is chosen, as far as it was read. */
+  backup?: Pick<Backup, "filename" | "state" | "usable" | "unusable">;
+  upload?: Pick<Upload, "filename" | "state" | "usable" | "unusable" | "needsAcknowledgement">;
+  /** A file that is being sent now. */
+  transfer?: Pick<Transfer, "phase">;
+  acknowledged: boolean;
+  dryRun: boolean;
+  /** As it was typed. */
+  confirm: string;
+}
+
+export type Field = "source" | "acknowledgement" | "target";
+
+export interface Missing {
+  field: Field;
+  message: string;
+}
+
+/** What keeps the restore from being queued, in the order of the page. */
+export function whatIsMissing(plan: Plan): Missing[] {
+  const missing: Missing[] = [];
+  const source = plan.way === "backup" ? missingBackup(plan) : missingFile(plan);
+  if (source !== undefined) missing.push({ field: "source", message: source });
+  else if (plan.way === "upload" && plan.upload?.needsAcknowledgement === true && !plan.acknowledged) {
+    missing.push({ field: "acknowledgement", message: "Nothing proves that the file is complete: tick that you know this." });
+  }
+  const target = missingTarget(plan);
+  if (target !== undefined) missing.push({ field: "target", message: target });
+  return missing;
+}
+
+function missingBackup({ backup }: Plan): string | undefined {
+  if (backup === undefined) return "No backup is chosen. Choose one.";
+  if (backup.usable) return undefined;
+  return [backup.unusable?.reason, backup.unusable?.hint ?? "Choose another one."].filter(Boolean).join(" ");
+}
+
+function missingFile({ upload, transfer }: Plan): string | undefined {
+  if (upload?.usable === true) return undefined;
+  if (transfer !== undefined && transfer.phase === "stopped")
+    return "The file has not arrived. Try again, or choose another one.";
+  if (transfer !== undefined && transfer.phase !== "sent") return "The file is still being sent. Wait until it was inspected.";
+  if (upload === undefined) return "No file is chosen. Choose one, or one of the earlier uploads.";
+  switch (upload.state) {
+    case "pending":
+      return `${upload.filename} has not arrived. Choose the file again to go on with it.`;
+    case "received":
+      return `${upload.filename} is being inspected. Wait until it is accepted.`;
+    default:
+      return `${upload.filename} was rejected. Read why, then choose another file.`;
+  }
+}
+
+function missingTarget({ dryRun, confirm, database }: Plan): string | undefined {
+  if (dryRun || confirm === database) return undefined;
+  const type = `Type ${database} to confirm that it is replaced`;
+  if (confirm === "") return `The target is not confirmed. ${type}.`;
+  if (confirm.trim() === database) return `There is a space before or after the name. ${type}.`;
+  if (confirm.trim().toLowerCase() === database.toLowerCase()) return `Capital and small letters count. ${type}.`;
+  return `“${confirm}” is another name. ${type}.`;
+}
