@@ -104,7 +104,7 @@ function Heading({ restore: r, said }: { restore: RestoreDetail; said: RefObject
             <StateBadge state={r.state} />
           </Group>
         </Stack>
-        <Actions restore={r} said={said} />
+        <Actions restore={r} said={said} over={r.held !== undefined && secondsLeft(r.held.until, now) === 0} />
       </Group>
       <Text ref={said} tabIndex={-1} size="lg" maw="75ch" className={classes.outcome}>
         {outcome(r, now)}
