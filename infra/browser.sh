@@ -34,7 +34,7 @@ export CHROMIUM
 # playwright runs Playwright against a stack of its own, with what it is given.
 playwright() {
 	infra/local/setup.sh
-	if grep -q "^console:" Makefile; then make -s console; else (cd console && { [ -d node_modules ] || npm ci; } && npm run -s build >/dev/null); fi
+	make -s console
 	mkdir -p .local/tools .local/e2e
 	(cd infra/local && go build -o ../../.local/tools/local .)
 	.local/tools/local exec -log .local/e2e/stack.log -- \

@@ -5,6 +5,8 @@ const results = "../../.local/e2e";
 
 export default defineConfig({
   testDir: ".",
+  // Screenshots are made by the same means, when somebody asks for them: see infra/screenshots.sh.
+  testMatch: process.env.SCREENSHOTS === undefined ? "*.spec.ts" : "screenshots.ts",
   outputDir: `${results}/results`,
   globalSetup: "./lib/setup.ts",
   // Each worker has a database of its own, on which one job runs at a time.

@@ -123,7 +123,8 @@ func (a asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	encoding := a.choose(r.Header.Values("Accept-Encoding"))
 	body, err := fs.ReadFile(a.files, a.encodings[encoding])
 	if err != nil {
-		panic(fmt.Errorf("read a file that is part of this program: %w", err))
+		writeProblem(w, r, internal())
+		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", a.contentType)

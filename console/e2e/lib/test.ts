@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { test as base, expect, type Browser, type BrowserContextOptions, type Page } from "@playwright/test";
 
 import { Api } from "./api";
@@ -27,10 +28,8 @@ interface WorkerFixtures {
   database: string;
 }
 
-let made = 0;
-
-/** The name of a database of which only one test knows. */
-export const freshName = (hint: string) => `${hint}-${process.env.TEST_WORKER_INDEX ?? "0"}-${++made}`;
+/** The name of a database of which nobody else knows. */
+export const freshName = (hint: string) => `${hint}-${randomBytes(3).toString("hex")}`;
 
 async function newPage(browser: Browser, watch: Watch, options?: BrowserContextOptions): Promise<Page> {
   const context = await browser.newContext(options);
@@ -65,7 +64,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     });
   },
   api: async ({}, give) => give(await Api.as()),
-  database: [async ({}, give, info) => give(await newDatabase(`campus-${info.workerIndex}`)), { scope: "worker" }],
+  database: [async ({}, give) => give(await newDatabase(freshName("campus"))), { scope: "worker" }],
 });
 
 export { expect };

@@ -6,5 +6,9 @@ const others: Partial<Record<Schemas["Actor"]["kind"], string>> = {
   system: "the service itself",
 };
 
-/** Who it was, for a sentence. */
-export const actorName = (actor: Schemas["Actor"]) => others[actor.kind] ?? actor.name;
+/** Who it was, for a sentence, or for its beginning. */
+export function actorName(actor: Schemas["Actor"], begins = false): string {
+  const name = others[actor.kind];
+  if (name === undefined) return actor.name;
+  return begins ? name.charAt(0).toUpperCase() + name.slice(1) : name;
+}

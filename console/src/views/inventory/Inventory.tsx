@@ -1,4 +1,4 @@
-import { Button, Group, Stack, Text, Title } from "@mantine/core";
+import { Button, Group, Stack, Title } from "@mantine/core";
 import { useRef } from "react";
 import { useLocation, useSearch } from "wouter";
 
@@ -7,14 +7,14 @@ import { useCreateBackup, type Backup } from "../../api/queries";
 import { paths } from "../../app/routes";
 import { useTitle } from "../../app/title";
 import { announce } from "../../ui/announce";
-import { formatAgo } from "../../ui/format";
 import { GuardedButton } from "../../ui/Guarded";
 import { IconPlus, IconRefresh } from "../../ui/icons";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Answer, Empty } from "../../ui/States";
-import { useNow } from "../../ui/Time";
+import { Updated } from "../../ui/Updated";
 import { BackupTable } from "./BackupTable";
-import { isBackwards, isFiltered, queryOf, readFilter, writeFilter, type Filter } from "./filter";
+import { isFiltered, queryOf, readFilter, writeFilter, type Filter } from "./filter";
+import { isBackwards } from "../../ui/days";
 import { Filters } from "./Filters";
 import { HistoryPanel } from "./HistoryPanel";
 import classes from "./Inventory.module.css";
@@ -59,10 +59,10 @@ export default function Inventory({ database }: { database: string }) {
           <Title order={1} size="h2">
             Backup Inventory
           </Title>
+          <Updated at={query.dataUpdatedAt} />
           <HeldRoom database={database} />
         </div>
         <Group gap="sm">
-          <Updated at={query.dataUpdatedAt} />
           <Button
             variant="default"
             loading={refresh.isPending}
@@ -142,16 +142,6 @@ function useFilter(database: string): [Filter, (filter: Filter) => void] {
 function refusalToCreate(items: Backup[]): string | undefined {
   const queued = items.find((b) => b.state === "queued");
   return queued && `The backup ${queued.filename} is queued already. It will hold everything up to when it begins.`;
-}
-
-function Updated({ at }: { at: number }) {
-  const now = useNow(5);
-  if (at === 0) return null;
-  return (
-    <Text size="sm" c="dimmed">
-      Updated {formatAgo(new Date(at), Math.max(now, at))}
-    </Text>
-  );
 }
 
 function NoMatch({ filter, onChange }: { filter: Filter; onChange: (filter: Filter) => void }) {

@@ -17,8 +17,13 @@ export function Proof({ backup }: { backup: Backup }) {
         {backup.tableCount !== undefined && ` in ${plural(backup.tableCount, "table")}`}
       </Text>
       {backup.sha256 !== undefined && (
-        <Text size="sm" component="div" c="dimmed" style={{ display: "flex", alignItems: "center", gap: 6 }}>
-          SHA-256 <code>{backup.sha256.slice(0, shown)}…</code>
+        <Text
+          size="sm"
+          component="div"
+          c="dimmed"
+          style={{ display: "flex", alignItems: "center", gap: 6, whiteSpace: "nowrap" }}
+        >
+          <span>SHA-256</span> <code>{backup.sha256.slice(0, shown)}…</code>
           <CopyButton
             value={backup.sha256}
             what={`the SHA-256 of ${backup.filename}`}

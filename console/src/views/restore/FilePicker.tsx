@@ -1,17 +1,15 @@
-import { Dropzone } from "@mantine/dropzone";
-import { Group, Stack, Text } from "@mantine/core";
-import { useRef, useState } from "react";
+import { FileButton, Group, Stack, Text } from "@mantine/core";
+import { useEffect, useEffectEvent, useRef, useState } from "react";
 
 import { useMay } from "../../api/queries";
 import { refusalOfFiles } from "../../upload/file";
 import { GuardedButton } from "../../ui/Guarded";
 import { IconUpload } from "../../ui/icons";
-import { Notice } from "./parts";
+import { Notice } from "../../ui/Notice";
 import classes from "./restore.module.css";
 
-/** Takes a file by drag and drop or from a dialog. Another kind of file is refused before anything is sent. */
+/** Takes a file that is dropped on the page or chosen in a dialog. Another kind of file is refused before anything is sent. */
 export function FilePicker({ onFile, describedBy }: { onFile: (file: File) => void; describedBy?: string }) {
-  const open = useRef<() => void>(null);
   const [refusal, setRefusal] = useState<string>();
   const may = useMay("restores:rehearse");
   const take = (files: File[]) => {
@@ -19,40 +17,42 @@ export function FilePicker({ onFile, describedBy }: { onFile: (file: File) => vo
     setRefusal(why);
     if (why === undefined) onFile(files[0]!);
   };
+  const over = useFileDrag(may, take);
+  const reset = useRef<() => void>(null);
   return (
     <Stack gap="sm">
-      {/* The button in it does for everybody what the area does for a mouse. */}
-      <Dropzone
-        openRef={open}
-        onDrop={take}
-        onDropAny={(taken, rejected) => take([...taken, ...rejected.map((r) => r.file)])}
-        activateOnClick={false}
-        activateOnKeyboard={false}
-        useFsAccessApi={false}
-        enablePointerEvents
-        disabled={!may}
-        className={classes.drop}
-        inputProps={{ "aria-label": "File to restore from" }}
-      >
+      <div className={classes.drop} data-over={over || undefined}>
         <Stack align="center" gap="xs" ta="center">
           <Group gap="xs" justify="center">
             <Text fw={600}>Drop a file here, or</Text>
-            <GuardedButton
-              needs="restores:rehearse"
-              leftSection={<IconUpload size={16} aria-hidden />}
-              onClick={() => open.current?.()}
-              data-field="source"
-              aria-describedby={describedBy}
+            <FileButton
+              resetRef={reset}
+              onChange={(file) => {
+                if (file !== null) take([file]);
+                // The same file can be chosen again: it may have been repaired.
+                reset.current?.();
+              }}
+              inputProps={{ "aria-label": "File to restore from" }}
             >
-              Choose a file
-            </GuardedButton>
+              {(props) => (
+                <GuardedButton
+                  needs="restores:rehearse"
+                  leftSection={<IconUpload size={16} aria-hidden />}
+                  data-field="source"
+                  aria-describedby={describedBy}
+                  {...props}
+                >
+                  Choose a file
+                </GuardedButton>
+              )}
+            </FileButton>
           </Group>
-          <Text size="sm" c="dimmed">
+          <Text size="sm" c="dimmed" maw="70ch">
             A dump of PostgreSQL as SQL text: .sql, .gz or .sql.gz, of at most 100 GiB. It is inspected first, and nothing of it
             is run until you queue a restore.
           </Text>
         </Stack>
-      </Dropzone>
+      </div>
       <div role="alert">
         {refusal !== undefined && (
           <Notice tone="bad" title="This file is not taken">
@@ -62,4 +62,35 @@ export function FilePicker({ onFile, describedBy }: { onFile: (file: File) => vo
       </div>
     </Stack>
   );
+}
+
+/** Takes files that are dropped anywhere on the page: a browser that is not asked opens them in its place. */
+function useFileDrag(enabled: boolean, take: (files: File[]) => void): boolean {
+  const [over, setOver] = useState(false);
+  const drop = useEffectEvent((files: FileList) => enabled && take([...files]));
+  const allowed = useEffectEvent(() => enabled);
+  useEffect(() => {
+    const onDrag = (event: DragEvent) => {
+      if (event.dataTransfer === null || !event.dataTransfer.types.includes("Files")) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = allowed() ? "copy" : "none";
+      setOver(allowed());
+    };
+    const onLeave = (event: DragEvent) => event.relatedTarget === null && setOver(false);
+    const onDrop = (event: DragEvent) => {
+      if (event.dataTransfer === null || event.dataTransfer.files.length === 0) return;
+      event.preventDefault();
+      setOver(false);
+      drop(event.dataTransfer.files);
+    };
+    document.addEventListener("dragover", onDrag);
+    document.addEventListener("dragleave", onLeave);
+    document.addEventListener("drop", onDrop);
+    return () => {
+      document.removeEventListener("dragover", onDrag);
+      document.removeEventListener("dragleave", onLeave);
+      document.removeEventListener("drop", onDrop);
+    };
+  }, []);
+  return over;
 }

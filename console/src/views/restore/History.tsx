@@ -3,6 +3,7 @@ import { Link } from "wouter";
 
 import { itemsOf, restoreIsOpen, useRestores, type Restore } from "../../api/queries";
 import { paths } from "../../app/routes";
+import { actorName } from "../../ui/actor";
 import { formatDuration, formatTime, plural } from "../../ui/format";
 import { JobProgress } from "../../ui/JobProgress";
 import { ProblemAlert } from "../../ui/ProblemAlert";
@@ -17,7 +18,7 @@ export function History({ database }: { database: string }) {
   const items = itemsOf(restores.data);
   return (
     <section className="surface" aria-labelledby="history">
-      <Title order={2} size="h4" id="history" p="lg" pb="sm">
+      <Title order={2} size="h4" id="history" className={classes.heading}>
         Earlier restores
       </Title>
       {restores.data === undefined && restores.error === null && <Loading label="Loading the restores" lines={4} />}
@@ -67,7 +68,7 @@ function Past({ restore: r }: { restore: Restore }) {
         </Text>
       </div>
       <Text size="sm" c="dimmed" className="breakable">
-        <Ago at={r.requestedAt} />, {formatTime(r.requestedAt)}, by {r.requestedBy.name}
+        <Ago at={r.requestedAt} />, {formatTime(r.requestedAt)}, by {actorName(r.requestedBy)}
       </Text>
       <div>
         <StateBadge state={r.state} />

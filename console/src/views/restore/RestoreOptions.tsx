@@ -8,15 +8,16 @@ import { paths } from "../../app/routes";
 import { useTitle } from "../../app/title";
 import { announce } from "../../ui/announce";
 import { dismissTransfer, startTransfer, useTransfer } from "../../upload/transfers";
+import { Panel } from "../../ui/Panel";
 import { BackupPicker } from "./BackupPicker";
 import { FilePicker } from "./FilePicker";
 import { History } from "./History";
 import { whatIsMissing, type Field, type Plan } from "./missing";
-import { Notice } from "./parts";
 import { Review } from "./Review";
 import { RunChoice } from "./RunChoice";
 import { TransferCard } from "./TransferCard";
 import { Uploads } from "./Uploads";
+import { Notice } from "../../ui/Notice";
 import classes from "./restore.module.css";
 
 const ways = [
@@ -38,7 +39,7 @@ export default function RestoreOptions({ database }: { database: string }) {
   const [acknowledged, setAcknowledged] = useState<string>();
   const [dryRun, setDryRun] = useState(true);
   const [confirm, setConfirm] = useState("");
-  const [asked, setAsked] = useState<Field[]>([]);
+  const [asked, setAsked] = useState<{ fields: Field[]; source: string }>({ fields: [], source: "" });
   const queue = useQueue(database);
 
   useArrival(database, source.takeUpload);
@@ -52,12 +53,16 @@ export default function RestoreOptions({ database }: { database: string }) {
     dryRun,
     confirm,
   };
-  const missing = whatIsMissing(plan).filter((m) => asked.includes(m.field));
+  // Another source has not been asked for yet.
+  const sourceNow = [way, source.backup, source.upload, transfer?.file.name].join();
+  const missing = whatIsMissing(plan).filter(
+    (m) => asked.fields.includes(m.field) && (m.field !== "source" || asked.source === sourceNow),
+  );
   const missingOf = (field: Field) => missing.find((m) => m.field === field)?.message;
 
   const press = () => {
     const lacking = whatIsMissing(plan);
-    setAsked(lacking.map((m) => m.field));
+    setAsked({ fields: lacking.map((m) => m.field), source: sourceNow });
     const first = lacking[0];
     if (first !== undefined) {
       focusOn(first.field);
@@ -80,7 +85,7 @@ export default function RestoreOptions({ database }: { database: string }) {
           Restore Options
         </Title>
         <Text c="dimmed" maw="75ch">
-          Bring the database <b>{database}</b> back from a backup or a file. It is built and verified beside the live one first.
+          Bring <b>{database}</b> back from a backup or a file, built and verified beside the live one first.
         </Text>
       </div>
       {!mayRehearse && (
@@ -90,11 +95,8 @@ export default function RestoreOptions({ database }: { database: string }) {
       )}
       <div className={classes.columns}>
         <div className={classes.plan}>
-          <section className={`surface ${classes.card}`} aria-labelledby="source">
-            <Stack gap="md">
-              <Title order={2} size="h4" id="source" tabIndex={-1}>
-                What to restore
-              </Title>
+          <div id="source" tabIndex={-1}>
+            <Panel title="What to restore">
               <SegmentedControl
                 data={[...ways]}
                 value={way}
@@ -133,23 +135,18 @@ export default function RestoreOptions({ database }: { database: string }) {
                   />
                 </>
               )}
-            </Stack>
-          </section>
-          <section className={`surface ${classes.card}`} aria-labelledby="how">
-            <Stack gap="md">
-              <Title order={2} size="h4" id="how">
-                How to run it
-              </Title>
-              <RunChoice
-                database={database}
-                dryRun={dryRun}
-                onDryRun={setDryRun}
-                confirm={confirm}
-                onConfirm={setConfirm}
-                error={missingOf("target")}
-              />
-            </Stack>
-          </section>
+            </Panel>
+          </div>
+          <Panel title="How to run it">
+            <RunChoice
+              database={database}
+              dryRun={dryRun}
+              onDryRun={setDryRun}
+              confirm={confirm}
+              onConfirm={setConfirm}
+              error={missingOf("target")}
+            />
+          </Panel>
         </div>
         <Review
           plan={plan}
