@@ -7,11 +7,17 @@ export const backupsOf = (database: string) => `/databases/${database}/backups`;
 
 /** The inventory's row of a backup. */
 export const rowOf = (page: Page, { filename }: { filename: string }): Locator =>
-  page.getByRole("table", { name: /^Backups of / }).getByRole("row").filter({ hasText: filename });
+  page
+    .getByRole("table", { name: /^Backups of / })
+    .getByRole("row")
+    .filter({ hasText: filename });
 
 /** The rows of the inventory that are in the document, without the head. */
 export const rowsOf = (page: Page): Locator =>
-  page.getByRole("table", { name: /^Backups of / }).getByRole("row").filter({ has: page.getByRole("cell") });
+  page
+    .getByRole("table", { name: /^Backups of / })
+    .getByRole("row")
+    .filter({ has: page.getByRole("cell") });
 
 export const createButton = (page: Page): Locator => page.getByRole("button", { name: /^Create Backup/ });
 
@@ -20,7 +26,9 @@ export const createButton = (page: Page): Locator => page.getByRole("button", { 
  * itself before pg_dump gives up.
  */
 export async function holdBackups(database: string): Promise<() => Promise<void>> {
-  const held = sql(database, "LOCK TABLE meal_order IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(100) AS hold").catch(() => undefined);
+  const held = sql(database, "LOCK TABLE meal_order IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(100) AS hold").catch(
+    () => undefined,
+  );
   const locks = `SELECT count(*) FROM pg_locks WHERE relation = 'meal_order'::regclass AND mode = 'AccessExclusiveLock' AND granted`;
   await expect.poll(() => value(database, locks)).toBe("1");
   return async () => {
