@@ -2,12 +2,13 @@ import { Button, Radio, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 
 import { itemsOf, useBackups, type Backup } from "../../api/queries";
+import { actorName } from "../../ui/actor";
 import { formatBytes, formatCount, formatTime, plural } from "../../ui/format";
 import { IconSearch } from "../../ui/icons";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Failed, Loading } from "../../ui/States";
 import { Ago } from "../../ui/Time";
-import { Notice } from "./parts";
+import { Notice } from "../../ui/Notice";
 import classes from "./restore.module.css";
 
 interface Props {
@@ -102,7 +103,9 @@ export function BackupPicker({ database, chosen, error, onChoose, describedBy }:
 
 /** Whether every word is in the name, the time or the person. */
 function matches(b: Backup, search: string): boolean {
-  const text = [b.filename, formatTime(b.endedAt ?? b.requestedAt), b.requestedAt, b.requestedBy.name].join(" ").toLowerCase();
+  const text = [b.filename, formatTime(b.endedAt ?? b.requestedAt), b.requestedAt, actorName(b.requestedBy)]
+    .join(" ")
+    .toLowerCase();
   return search
     .toLowerCase()
     .split(/\s+/)
@@ -122,7 +125,8 @@ function BackupRow({ backup: b, chosen, onChoose }: { backup: Backup; chosen: bo
           <span className={classes.row}>
             <span className={`${classes.name} breakable`}>{b.filename}</span>
             <span className={classes.meta}>
-              Created <Ago at={b.endedAt ?? b.requestedAt} />, {formatTime(b.endedAt ?? b.requestedAt)}, by {b.requestedBy.name}
+              Created <Ago at={b.endedAt ?? b.requestedAt} />, {formatTime(b.endedAt ?? b.requestedAt)}, by{" "}
+              {actorName(b.requestedBy)}
             </span>
             <span className={`${classes.end} ${classes.meta}`}>
               {b.size !== undefined && formatBytes(b.size)}

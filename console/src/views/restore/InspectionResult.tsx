@@ -5,7 +5,9 @@ import type { UploadDetail } from "../../api/queries";
 import { CopyButton } from "../../ui/Copy";
 import { formatBytes, formatCount, plural } from "../../ui/format";
 import { Hint } from "../../ui/Hint";
-import { Facts, Notice, Some } from "./parts";
+import { Some } from "./Some";
+import { Notice } from "../../ui/Notice";
+import { Fact, Facts } from "../../ui/Facts";
 import classes from "./restore.module.css";
 
 interface Props {
@@ -162,34 +164,39 @@ function Found({ upload, found }: { upload: UploadDetail; found: Schemas["Inspec
   const tables = found.tables ?? [];
   return (
     <>
-      <Facts
-        of={[
-          ["Complete", completeness[found.completeness] + cut],
-          ["Tables", formatCount(found.tableCount)],
-          ["Rows", found.rowsInexact === undefined ? formatCount(found.rows) : rowsOf(found)],
-          [
-            "Written by",
-            found.tool === undefined
-              ? "A tool that is not known, or by hand"
-              : [found.tool, found.toolVersion].filter(Boolean).join(" "),
-          ],
-          ["Made for", found.engine && [engines[found.engine], found.serverVersion].filter(Boolean).join(" ")],
-          ["Its database", found.fileDatabase && `${found.fileDatabase} (restored into ${upload.database})`],
-          ["Encoding", found.encoding],
-          ["Extensions", found.extensions?.join(", ")],
-          ["File", `${formatBytes(found.bytes)}${found.compressed ? `, ${formatBytes(found.sqlBytes)} unpacked` : ""}`],
-          ["Lines", formatCount(found.lines)],
-          [
-            "SHA-256",
-            upload.sha256 && (
-              <Group gap="xs" align="center">
-                <Code className="breakable">{upload.sha256}</Code>
-                <CopyButton value={upload.sha256} what="the SHA-256" />
-              </Group>
-            ),
-          ],
-        ]}
-      />
+      <Facts>
+        <Fact term="Complete">{completeness[found.completeness] + cut}</Fact>
+        <Fact term="Tables">{formatCount(found.tableCount)}</Fact>
+        <Fact term="Rows">{found.rowsInexact === undefined ? formatCount(found.rows) : rowsOf(found)}</Fact>
+        <Fact term="Written by">
+          {found.tool === undefined
+            ? "A tool that is not known, or by hand"
+            : [found.tool, found.toolVersion].filter(Boolean).join(" ")}
+        </Fact>
+        {found.engine !== undefined && (
+          <Fact term="Made for">{[engines[found.engine], found.serverVersion].filter(Boolean).join(" ")}</Fact>
+        )}
+        {found.fileDatabase !== undefined && (
+          <Fact term="Its database">
+            {found.fileDatabase} (restored into {upload.database})
+          </Fact>
+        )}
+        {found.encoding !== undefined && <Fact term="Encoding">{found.encoding}</Fact>}
+        {found.extensions !== undefined && <Fact term="Extensions">{found.extensions.join(", ")}</Fact>}
+        <Fact term="File">
+          {formatBytes(found.bytes)}
+          {found.compressed && `, ${formatBytes(found.sqlBytes)} unpacked`}
+        </Fact>
+        <Fact term="Lines">{formatCount(found.lines)}</Fact>
+        {upload.sha256 !== undefined && (
+          <Fact term="SHA-256">
+            <Group gap="xs">
+              <Code className="breakable">{upload.sha256}</Code>
+              <CopyButton value={upload.sha256} what="the SHA-256" />
+            </Group>
+          </Fact>
+        )}
+      </Facts>
       {tables.length > 0 && (
         <details className={classes.disclosure}>
           <summary>Tables and their rows ({formatCount(found.tableCount)})</summary>

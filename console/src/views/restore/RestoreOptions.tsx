@@ -8,15 +8,16 @@ import { paths } from "../../app/routes";
 import { useTitle } from "../../app/title";
 import { announce } from "../../ui/announce";
 import { dismissTransfer, startTransfer, useTransfer } from "../../upload/transfers";
+import { Panel } from "../../ui/Panel";
 import { BackupPicker } from "./BackupPicker";
 import { FilePicker } from "./FilePicker";
 import { History } from "./History";
 import { whatIsMissing, type Field, type Plan } from "./missing";
-import { Notice } from "./parts";
 import { Review } from "./Review";
 import { RunChoice } from "./RunChoice";
 import { TransferCard } from "./TransferCard";
 import { Uploads } from "./Uploads";
+import { Notice } from "../../ui/Notice";
 import classes from "./restore.module.css";
 
 const ways = [
@@ -94,11 +95,8 @@ export default function RestoreOptions({ database }: { database: string }) {
       )}
       <div className={classes.columns}>
         <div className={classes.plan}>
-          <section className={`surface ${classes.card}`} aria-labelledby="source">
-            <Stack gap="md">
-              <Title order={2} size="h4" id="source" tabIndex={-1}>
-                What to restore
-              </Title>
+          <div id="source" tabIndex={-1}>
+            <Panel title="What to restore">
               <SegmentedControl
                 data={[...ways]}
                 value={way}
@@ -137,23 +135,18 @@ export default function RestoreOptions({ database }: { database: string }) {
                   />
                 </>
               )}
-            </Stack>
-          </section>
-          <section className={`surface ${classes.card}`} aria-labelledby="how">
-            <Stack gap="md">
-              <Title order={2} size="h4" id="how">
-                How to run it
-              </Title>
-              <RunChoice
-                database={database}
-                dryRun={dryRun}
-                onDryRun={setDryRun}
-                confirm={confirm}
-                onConfirm={setConfirm}
-                error={missingOf("target")}
-              />
-            </Stack>
-          </section>
+            </Panel>
+          </div>
+          <Panel title="How to run it">
+            <RunChoice
+              database={database}
+              dryRun={dryRun}
+              onDryRun={setDryRun}
+              confirm={confirm}
+              onConfirm={setConfirm}
+              error={missingOf("target")}
+            />
+          </Panel>
         </div>
         <Review
           plan={plan}

@@ -1,8 +1,9 @@
-import { Stack, Switch, Text, TextInput } from "@mantine/core";
+import { Stack, Switch, Text } from "@mantine/core";
 import { useState } from "react";
 
 import { useMay } from "../../api/queries";
-import { Notice } from "./parts";
+import { NameConfirmation } from "../../ui/NameConfirmation";
+import { Notice } from "../../ui/Notice";
 
 interface Props {
   database: string;
@@ -50,24 +51,20 @@ export function RunChoice({ database, dryRun, onDryRun, confirm, onConfirm, erro
         </div>
       )}
       {!dryRun && (
-        <Notice tone="danger" title={`This replaces the database ${database}`}>
+        <Notice tone="bad" title={`This replaces the database ${database}`}>
           <Stack gap="sm" mt="xs">
             <Text size="sm">
               Everybody who uses {database} works on the restored data afterwards. What was written since the file was made is no
               longer there, but in the database that is kept. Sessions are ended for the moment of the exchange. If the restore
               fails, {database} stays as it is.
             </Text>
-            <TextInput
-              label={`Type ${database} to confirm`}
+            <NameConfirmation
+              database={database}
               value={confirm}
-              onChange={(event) => onConfirm(event.currentTarget.value)}
+              onChange={onConfirm}
               error={error}
               maxLength={63}
-              maw={360}
-              autoComplete="off"
-              autoCapitalize="off"
-              autoCorrect="off"
-              spellCheck={false}
+              maw={400}
               data-field="target"
             />
           </Stack>

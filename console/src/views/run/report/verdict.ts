@@ -79,9 +79,8 @@ export function newerVerdict(report: Report, tense: Tense): string | undefined {
   if (newer.length === 0) return undefined;
   const n = sum(newer.map((t) => t.newerInLive!));
   const are = tense === "would" ? (n === 1 ? "is" : "are") : n === 1 ? "was" : "were";
-  const lost =
-    tense === "would" ? words.would.lose.replace("lose", "be lost") : `${n === 1 ? "is" : "are"} in the replaced database only`;
-  return `${plural(n, "row")} in ${plural(newer.length, "table")} of live ${are} newer than the newest in the file, and ${lost}.`;
+  const lost = tense === "would" ? "and would be lost" : `so the restored database lacks ${n === 1 ? "it" : "them"}`;
+  return `${plural(n, "row")} in ${plural(newer.length, "table")} of live ${are} newer than the newest in the file, ${lost}.`;
 }
 
 /** What it means for the schema, in a sentence. */
