@@ -91,9 +91,9 @@ test("a backup is made, the database damaged, a dry run read, applied and undone
   await page.goto(`/#/activity?database=${database}`);
   const log = page.getByRole("main");
   for (const [action, state] of [
-    ["Undo of a restore ended", "Undone"],
+    ["Undo of a restore ended", "Done"],
     ["Undo of a restore requested", "Asked for"],
-    ["Application of a dry run ended", "Restored"],
+    ["Application of a dry run ended", "Done"],
     ["Application of a dry run requested", "Asked for"],
     ["Restore or dry run ended", "Rehearsed"],
     ["Dry run requested", "Asked for"],
@@ -146,7 +146,7 @@ test.describe("a real run", () => {
     expect(await isWhole(database)).toBe(true);
 
     const other = await open(ben, { at: new URL(page.url()).hash.slice(1) });
-    await expect(other.getByRole("button", { name: /^Undo…: .*restores:run/ })).toHaveAttribute("aria-disabled", "true");
+    await expect(other.getByRole("button", { name: /^Undo… ?: .*restores:run/ })).toHaveAttribute("aria-disabled", "true");
   });
 });
 
@@ -206,7 +206,8 @@ test.describe("roles", () => {
     await expect(page.getByText("Only a dry run is possible")).toBeVisible();
     await expect(page.getByText("A real run needs the permission restores:run, and your role lacks restores:run.")).toBeVisible();
     await expect(dryRun(page)).toHaveAttribute("aria-disabled", "true");
-    await page.getByText("Dry run", { exact: true }).click();
+    await dryRun(page).focus();
+    await page.keyboard.press("Space");
     await expect(page.getByRole("alert").filter({ hasText: "You can’t turn the dry run off" })).toContainText("restores:run");
     await expect(dryRun(page)).toBeChecked();
     await page
@@ -229,14 +230,15 @@ test.describe("roles", () => {
     const calls = callsOf(page, "POST", /./);
     await expect(page.getByText("You can look, but not restore")).toBeVisible();
     await expect(page.getByRole("radio", { name: new RegExp(backup.filename) })).toBeChecked();
-    const lacking = "Your role lacks the permission restores:rehearse";
-    const queue = page.getByRole("button", { name: `Queue Restore: ${lacking}` });
+    const refused = (button: string) =>
+      page.getByRole("button", { name: new RegExp(`^${button} ?: Your role lacks the permission restores:rehearse`) });
+    const queue = refused("Queue Restore");
     await expect(queue).toHaveAttribute("aria-disabled", "true");
     await queue.focus();
     await page.keyboard.press("Enter");
     await page.getByText("From an uploaded file").click();
-    await expect(page.getByRole("button", { name: `Choose a file: ${lacking}` })).toHaveAttribute("aria-disabled", "true");
-    await expect(page.getByRole("button", { name: `Queue Upload Restore: ${lacking}` })).toHaveAttribute("aria-disabled", "true");
+    await expect(refused("Choose a file")).toHaveAttribute("aria-disabled", "true");
+    await expect(refused("Queue Upload Restore")).toHaveAttribute("aria-disabled", "true");
     expect(calls.map((call) => call.url())).toEqual([]);
   });
 });
