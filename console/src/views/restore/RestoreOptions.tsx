@@ -103,7 +103,7 @@ export default function RestoreOptions({ database }: { database: string }) {
                 onChange={(value) => source.turnTo(value as Way)}
                 aria-label="What to restore from"
                 fullWidth
-                style={{ maxWidth: "34rem" }}
+                classNames={{ root: classes.way, label: classes.wayLabel }}
               />
               {sourceError !== undefined && (
                 <Text c="var(--mantine-color-error)" size="sm" id="source-missing">
