@@ -106,7 +106,7 @@ export default function RestoreOptions({ database }: { database: string }) {
                 onChange={(value) => source.turnTo(value as Way)}
                 aria-label="What to restore from"
                 fullWidth
-                style={{ maxWidth: "34rem" }}
+                classNames={{ root: classes.way, label: classes.wayLabel }}
               />
               {way === "upload" && sourceError !== undefined && (
                 <Text c="var(--mantine-color-error)" size="sm" id="source-missing">
