@@ -1,5 +1,5 @@
 import { useMutation, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 
 import { announce } from "../ui/announce";
 import { useKnownList } from "./knownList";
@@ -32,6 +32,9 @@ export function useInventory(database: string, filter: BackupFilter, enabled = t
   return { query, more, refresh };
 }
 
+const endOf = ({ filename, state, failure }: Backup) =>
+  state === "created" ? `The backup ${filename} was created.` : `The backup ${filename} failed. ${failure?.reason ?? ""}`;
+
 /** The jobs among them that go on, each as it is now. When one ends, that is said, and all that lists backups is read again. */
 export function useOpenBackups(database: string, items: Backup[]): Map<string, Backup> {
   const queries = useQueryClient();
@@ -44,22 +47,25 @@ export function useOpenBackups(database: string, items: Backup[]): Map<string, B
   useEffect(() => {
     for (const backup of now) {
       if (isOpen(backup)) continue;
-      let noticed = false;
       queries.setQueriesData<Known<Backup>>({ queryKey: keys.inventory(database) }, (known) => {
         const listed = known?.items.find((b) => b.id === backup.id);
-        if (known === undefined || listed === undefined || !isOpen(listed)) return known;
-        noticed = true;
-        return withItem(known, backup);
+        return known === undefined || listed === undefined || !isOpen(listed) ? known : withItem(known, backup);
       });
-      if (!noticed) continue;
-      announce(
-        backup.state === "created"
-          ? `The backup ${backup.filename} was created.`
-          : `The backup ${backup.filename} failed. ${backup.failure?.reason ?? ""}`,
-      );
-      void queries.invalidateQueries({ queryKey: keys.backups(database) });
     }
   }, [now, queries, database]);
+
+  // The list may be read again before the job is: the end is said whichever tells of it first.
+  const going = useRef(new Set<string>());
+  useEffect(() => {
+    for (const backup of items) {
+      if (isOpen(backup)) {
+        going.current.add(backup.id);
+      } else if (going.current.delete(backup.id)) {
+        announce(endOf(backup));
+        void queries.invalidateQueries({ queryKey: keys.backups(database) });
+      }
+    }
+  }, [items, queries, database]);
 
   return new Map(now.map((b) => [b.id, b]));
 }

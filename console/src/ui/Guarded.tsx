@@ -1,11 +1,10 @@
-import { Button, Tooltip, type ButtonProps } from "@mantine/core";
-import { useMergedRef } from "@mantine/hooks";
-import { useLayoutEffect, useRef, type ComponentPropsWithRef } from "react";
+import { Tooltip } from "@mantine/core";
 
 import type { Permission } from "../api/problem";
 import { useMay } from "../api/queries";
+import { BusyButton, type BusyButtonProps } from "./BusyButton";
 
-interface Props extends ButtonProps, Omit<ComponentPropsWithRef<"button">, keyof ButtonProps> {
+interface Props extends BusyButtonProps {
   /** The permission that it needs. */
   needs?: Permission;
   /** Why it can't be used now, where there is a reason besides the permission. */
@@ -14,51 +13,27 @@ interface Props extends ButtonProps, Omit<ComponentPropsWithRef<"button">, keyof
 
 /**
  * A button that says why it can't be used. It stays in the order of the keyboard then, so that the reason can be reached: it is
- * disabled for those who press it, not for those who look for it. It keeps the focus too, while what it started is under way.
+ * disabled for those who press it, not for those who look for it. It is one button either way, so that it keeps the focus.
  */
-export function GuardedButton({ needs, refusal, onClick, children, loading = false, ref, ...rest }: Props) {
+export function GuardedButton({ needs, refusal, loading, onClick, children, ...rest }: Props) {
   const may = useMay(needs);
   const why = (may ? refusal : `Your role lacks the permission ${needs}.`) || undefined;
-  const usable = why === undefined && !loading;
-  const name = rest["aria-label"];
-  const { own, ...focus } = useKeptFocus(why !== undefined);
-  const button = (
-    <Button
-      {...rest}
-      {...focus}
-      ref={useMergedRef(own, ref)}
-      loading={loading && why === undefined}
-      // A browser takes the focus from a button that is disabled.
-      renderRoot={(props) => <button {...props} disabled={false} />}
-      data-disabled={why !== undefined || undefined}
-      aria-disabled={!usable || undefined}
-      aria-busy={loading || undefined}
-      // A name of its own would hide the reason.
-      aria-label={name !== undefined && why !== undefined ? `${name}: ${why}` : name}
-      onClick={usable ? onClick : (event) => event.preventDefault()}
-    >
-      {children}
-      {why !== undefined && <span className="visually-hidden">: {why}</span>}
-    </Button>
+  const refused = why !== undefined;
+  const label = rest["aria-label"];
+  return (
+    <Tooltip label={why} disabled={!refused}>
+      <BusyButton
+        {...rest}
+        loading={!refused && loading}
+        data-disabled={refused || undefined}
+        aria-disabled={refused || undefined}
+        // A name of its own would hide the reason.
+        aria-label={refused && label !== undefined ? `${label}: ${why}` : label}
+        onClick={refused ? (event) => event.preventDefault() : onClick}
+      >
+        {children}
+        {refused && <span className="visually-hidden">: {why}</span>}
+      </BusyButton>
+    </Tooltip>
   );
-  // Only where there is something to say: a list has hundreds of these, and a tooltip is the most of what one costs.
-  return why === undefined ? button : <Tooltip label={why}>{button}</Tooltip>;
-}
-
-/** With its tooltip a button is another element: the focus goes over to that one. */
-function useKeptFocus(another: boolean) {
-  const own = useRef<HTMLButtonElement>(null);
-  const focused = useRef(false);
-  useLayoutEffect(() => {
-    if (focused.current) own.current?.focus();
-  }, [another]);
-  return {
-    own,
-    onFocus: () => {
-      focused.current = true;
-    },
-    onBlur: () => {
-      focused.current = false;
-    },
-  };
 }

@@ -1,6 +1,7 @@
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 
+import { BusyButton } from "../../ui/BusyButton";
 import type { Schemas } from "../../api/client";
 import { useMay, useRegenerateCronKey } from "../../api/queries";
 import { GuardedButton } from "../../ui/Guarded";
@@ -73,9 +74,9 @@ function Question({ current, onClose, onRegenerated }: Props & { onClose: () => 
         <Button variant="default" onClick={onClose} data-autofocus>
           Keep the key
         </Button>
-        <Button color="red" onClick={press} loading={regenerate.isPending}>
+        <BusyButton color="red" onClick={press} loading={regenerate.isPending}>
           Regenerate the key
-        </Button>
+        </BusyButton>
       </Group>
     </Stack>
   );

@@ -69,12 +69,14 @@ function Verdict({ upload }: { upload: UploadDetail }) {
   }
   const failure = upload.failure;
   if (failure === undefined) return null;
-  const reason = failure.code === "file_dangerous" ? dangers(found) : failure.reason;
+  // Its hint is that of the first hazard: below, each has its own.
+  const dangerous = failure.code === "file_dangerous";
+  const reason = dangerous ? dangers(found) : failure.reason;
   return (
     <Notice tone="bad" title={rejections[failure.code] ?? "Rejected"}>
       <Stack gap="xs">
         <span>{reason}</span>
-        {failure.hint !== undefined && <Hint>{failure.hint}</Hint>}
+        {failure.hint !== undefined && !dangerous && <Hint>{failure.hint}</Hint>}
       </Stack>
     </Notice>
   );
@@ -104,19 +106,23 @@ function Hazards({ found }: { found: Schemas["Inspection"] }) {
           The first {formatCount(hazards.length)} of {formatCount(all)}.
         </Text>
       )}
-      <Some of={sameReason(hazards)} first={10} what="hazards">
+      <Some of={sameReason(hazards)} first={10} what="reasons">
         {(shown) => (
           <ol className={classes.list}>
             {shown.map((group) => (
               <li key={group[0].line} className={classes.hazard}>
-                {group.map((h, i) => (
-                  <div key={i}>
-                    <Text size="sm" fw={650}>
-                      Line {formatCount(h.line)}
-                    </Text>
-                    <Code className={classes.statement}>{h.text}</Code>
-                  </div>
-                ))}
+                <Some of={group} first={5} what="lines with the same reason">
+                  {(lines) =>
+                    lines.map((h, i) => (
+                      <div key={i}>
+                        <Text size="sm" fw={650}>
+                          Line {formatCount(h.line)}
+                        </Text>
+                        <Code className={classes.statement}>{h.text}</Code>
+                      </div>
+                    ))
+                  }
+                </Some>
                 <Text size="sm" maw="75ch" className="breakable">
                   <b>Why:</b> {group[0].why}.
                 </Text>

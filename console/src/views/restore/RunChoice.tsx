@@ -18,9 +18,7 @@ interface Props {
 /** Whether the live database is replaced, and the name that confirms it. */
 export function RunChoice({ database, dryRun, onDryRun, confirm, onConfirm, error }: Props) {
   const mayRun = useMay("restores:run");
-  const mayRehearse = useMay("restores:rehearse");
   const [refused, setRefused] = useState(false);
-  const lacking = mayRehearse ? "restores:run" : "restores:rehearse";
   return (
     <Stack gap="md">
       <Switch
@@ -46,13 +44,13 @@ export function RunChoice({ database, dryRun, onDryRun, confirm, onConfirm, erro
             tone={refused ? "warn" : "quiet"}
             title={refused ? "You can’t turn the dry run off" : "Only a dry run is possible"}
           >
-            A real run needs the permission <code>restores:run</code>, and your role lacks <code>{lacking}</code>.
+            A real run needs the permission <code>restores:run</code>, which your role lacks.
           </Notice>
         </div>
       )}
       {!dryRun && (
         <Notice tone="bad" title={`This replaces the database ${database}`}>
-          <Stack gap="sm" mt="xs">
+          <Stack gap="sm" mt="xs" c="var(--mantine-color-text)">
             <Text size="sm">
               Everybody who uses {database} works on the restored data afterwards. What was written since the file was made is no
               longer there, but in the database that is kept. Sessions are ended for the moment of the exchange. If the restore

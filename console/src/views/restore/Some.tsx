@@ -22,7 +22,7 @@ export function Some<T>({
     <>
       {children(of.slice(0, limit))}
       {step > 0 && (
-        <Button variant="default" size="xs" mt="xs" onClick={() => setLimit(limit + step)}>
+        <Button variant="default" size="xs" mt="xs" style={{ justifySelf: "start" }} onClick={() => setLimit(limit + step)}>
           Show {formatCount(step)} more {what}
         </Button>
       )}
