@@ -1,4 +1,6 @@
 import { Tooltip } from "@mantine/core";
+import { useMergedRef } from "@mantine/hooks";
+import { useLayoutEffect, useRef } from "react";
 
 import type { Permission } from "../api/problem";
 import { useMay } from "../api/queries";
@@ -13,27 +15,48 @@ interface Props extends BusyButtonProps {
 
 /**
  * A button that says why it can't be used. It stays in the order of the keyboard then, so that the reason can be reached: it is
- * disabled for those who press it, not for those who look for it. It is one button either way, so that it keeps the focus.
+ * disabled for those who press it, not for those who look for it.
  */
-export function GuardedButton({ needs, refusal, loading, onClick, children, ...rest }: Props) {
+export function GuardedButton({ needs, refusal, loading, onClick, children, ref, ...rest }: Props) {
   const may = useMay(needs);
   const why = (may ? refusal : `Your role lacks the permission ${needs}.`) || undefined;
   const refused = why !== undefined;
   const label = rest["aria-label"];
-  return (
-    <Tooltip label={why} disabled={!refused}>
-      <BusyButton
-        {...rest}
-        loading={!refused && loading}
-        data-disabled={refused || undefined}
-        aria-disabled={refused || undefined}
-        // A name of its own would hide the reason.
-        aria-label={refused && label !== undefined ? `${label}: ${why}` : label}
-        onClick={refused ? (event) => event.preventDefault() : onClick}
-      >
-        {children}
-        {refused && <span className="visually-hidden">: {why}</span>}
-      </BusyButton>
-    </Tooltip>
+  const { own, ...focus } = useKeptFocus(refused);
+  const button = (
+    <BusyButton
+      {...rest}
+      {...focus}
+      ref={useMergedRef(own, ref)}
+      loading={!refused && loading}
+      data-disabled={refused || undefined}
+      aria-disabled={refused || undefined}
+      // A name of its own would hide the reason.
+      aria-label={refused && label !== undefined ? `${label}: ${why}` : label}
+      onClick={refused ? (event) => event.preventDefault() : onClick}
+    >
+      {children}
+      {refused && <span className="visually-hidden">: {why}</span>}
+    </BusyButton>
   );
+  // Only where there is something to say: a list has hundreds of buttons, and a tooltip is most of what one costs.
+  return refused ? <Tooltip label={why}>{button}</Tooltip> : button;
+}
+
+/** With its tooltip a button is another element: the focus goes over to that one. */
+function useKeptFocus(another: boolean) {
+  const own = useRef<HTMLButtonElement>(null);
+  const focused = useRef(false);
+  useLayoutEffect(() => {
+    if (focused.current) own.current?.focus();
+  }, [another]);
+  return {
+    own,
+    onFocus: () => {
+      focused.current = true;
+    },
+    onBlur: () => {
+      focused.current = false;
+    },
+  };
 }
