@@ -21,11 +21,5 @@ export default defineConfig({
     chunkSizeWarningLimit: 600,
     license: { fileName: "assets/licences.md" },
   },
-  server: {
-    // `npm run dev` beside `make run`: the page from here, the API from there.
-    proxy: Object.fromEntries(
-      ["/api", "/config.json", "/health", "/docs", "/openapi.json"].map((path) => [path, "http://127.0.0.1:8080"]),
-    ),
-  },
   test: { include: ["src/**/*.test.ts", "src/**/*.test.tsx", "*.test.ts"] },
 });

@@ -10,6 +10,9 @@ const folder = new URL("../../.local/screenshots/", import.meta.url).pathname;
 const images = new URL("../../docs/images/", import.meta.url).pathname;
 const sizes = { wide: { width: 1440, height: 900 }, narrow: { width: 390, height: 844 } };
 
+// A long list is not shown to its end.
+const tallest = 2400;
+
 async function ready(page: Page) {
   await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
   await expect(page.locator("[aria-busy=true]")).toHaveCount(0);
@@ -22,7 +25,9 @@ async function shoot(page: Page, name: string) {
     for (const scheme of schemes) {
       await show(page, scheme);
       await ready(page);
-      await page.screenshot({ path: `${folder}${name}-${scheme}-${size}.png`, fullPage: true });
+      const height = Math.min(tallest, await page.evaluate(() => document.documentElement.scrollHeight));
+      const clip = { x: 0, y: 0, width: viewport.width, height };
+      await page.screenshot({ path: `${folder}${name}-${scheme}-${size}.png`, fullPage: true, clip });
     }
   }
 }

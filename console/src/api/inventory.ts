@@ -1,52 +1,27 @@
 import { useMutation, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 
 import { announce } from "../ui/announce";
-import { readOn, withHead, withItem, withMore, type Known } from "./list";
-import { backupQuery, isOpen, keys, later, listBackups, type Backup, type BackupFilter } from "./queries";
+import { useKnownList } from "./knownList";
+import { readOn, withItem, type Known } from "./list";
+import { backupQuery, isOpen, keys, listBackups, type Backup, type BackupFilter } from "./queries";
 
 const pageSize = 100;
 
 // More jobs than these are hardly open at a time.
 const mostOpen = 12;
 
-/**
- * The inventory, newest first, as far as it was read. By itself only the newest page is read again, however many are known; refresh
- * reads all of them.
- */
+/** The inventory, newest first. */
 export function useInventory(database: string, filter: BackupFilter, enabled = true) {
   const queries = useQueryClient();
-  const queryKey = [...keys.inventory(database), filter];
-  const known = () => queries.getQueryData<Known<Backup>>(queryKey);
-  const query = useQuery({
-    queryKey,
-    queryFn: async ({ signal }): Promise<Known<Backup>> => {
-      const head = await readOn(listBackups(database, filter, pageSize, signal), 1);
-      return withHead(known(), head);
-    },
+  const { query, more, readAgain } = useKnownList<Backup>({
+    queryKey: [...keys.inventory(database), filter],
+    read: (signal) => listBackups(database, filter, pageSize, signal),
     enabled,
-    refetchInterval: later,
   });
-
-  const more = useMutation({
-    mutationFn: async () => {
-      const before = known();
-      if (before?.next === undefined) return;
-      const signal = new AbortController().signal;
-      const page = await readOn(listBackups(database, filter, pageSize, signal), 1, before.next);
-      // A refresh may have changed where the list goes on.
-      queries.setQueryData<Known<Backup>>(queryKey, (now) =>
-        now?.next === before.next && now !== undefined ? withMore(now, page) : now,
-      );
-    },
-  });
-
   const refresh = useMutation({
     mutationFn: async () => {
-      await queries.cancelQueries({ queryKey });
-      const wanted = Math.max(known()?.items.length ?? 0, 1);
-      const all = await readOn(listBackups(database, filter, pageSize, new AbortController().signal), wanted);
-      queries.setQueryData<Known<Backup>>(queryKey, all);
+      await readAgain();
       await Promise.all([
         queries.invalidateQueries({ queryKey: keys.backups(database), predicate: (q) => q.queryKey[2] !== "inventory" }),
         queries.invalidateQueries({ queryKey: keys.databases }),
@@ -54,9 +29,11 @@ export function useInventory(database: string, filter: BackupFilter, enabled = t
     },
     onSuccess: () => announce("Refreshed."),
   });
-
   return { query, more, refresh };
 }
+
+const endOf = ({ filename, state, failure }: Backup) =>
+  state === "created" ? `The backup ${filename} was created.` : `The backup ${filename} failed. ${failure?.reason ?? ""}`;
 
 /** The jobs among them that go on, each as it is now. When one ends, that is said, and all that lists backups is read again. */
 export function useOpenBackups(database: string, items: Backup[]): Map<string, Backup> {
@@ -70,22 +47,25 @@ export function useOpenBackups(database: string, items: Backup[]): Map<string, B
   useEffect(() => {
     for (const backup of now) {
       if (isOpen(backup)) continue;
-      let noticed = false;
       queries.setQueriesData<Known<Backup>>({ queryKey: keys.inventory(database) }, (known) => {
         const listed = known?.items.find((b) => b.id === backup.id);
-        if (known === undefined || listed === undefined || !isOpen(listed)) return known;
-        noticed = true;
-        return withItem(known, backup);
+        return known === undefined || listed === undefined || !isOpen(listed) ? known : withItem(known, backup);
       });
-      if (!noticed) continue;
-      announce(
-        backup.state === "created"
-          ? `The backup ${backup.filename} was created.`
-          : `The backup ${backup.filename} failed. ${backup.failure?.reason ?? ""}`,
-      );
-      void queries.invalidateQueries({ queryKey: keys.backups(database) });
     }
   }, [now, queries, database]);
+
+  // The list may be read again before the job is: the end is said whichever tells of it first.
+  const going = useRef(new Set<string>());
+  useEffect(() => {
+    for (const backup of items) {
+      if (isOpen(backup)) {
+        going.current.add(backup.id);
+      } else if (going.current.delete(backup.id)) {
+        announce(endOf(backup));
+        void queries.invalidateQueries({ queryKey: keys.backups(database) });
+      }
+    }
+  }, [items, queries, database]);
 
   return new Map(now.map((b) => [b.id, b]));
 }

@@ -1,7 +1,7 @@
 // A list of records that is read from its newest end, page by page, and kept true while it is looked at. Ids begin with their time,
 // so that the order of the ids, backwards, is the order of the list.
 
-interface Item {
+export interface Item {
   id: string;
 }
 

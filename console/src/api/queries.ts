@@ -336,16 +336,3 @@ export function useRegenerateCronKey() {
     onSettled: () => queries.invalidateQueries({ queryKey: keys.cronKey }),
   });
 }
-
-// The activity log.
-
-export function useActivity(filter: { database?: string } = {}) {
-  return useInfiniteQuery({
-    queryKey: [...keys.activity, filter],
-    queryFn: ({ pageParam, signal }) =>
-      answer(api.GET("/api/activity", { params: { query: { limit: 50, cursor: pageParam, ...filter } }, signal })),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (last) => last.next,
-    refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) > 3 ? false : later),
-  });
-}

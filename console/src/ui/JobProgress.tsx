@@ -15,7 +15,8 @@ const stages: Record<string, string> = {
   switch: "Replacing the live database",
 };
 
-const kinds: Record<string, string> = {
+/** The kinds of jobs, for a sentence. */
+export const jobKinds: Record<string, string> = {
   backup: "a backup",
   restore: "a restore",
   inspect: "the inspection of an upload",
@@ -28,7 +29,7 @@ const kinds: Record<string, string> = {
 export function waitingText(w: Schemas["WaitingFor"] | undefined): string {
   if (w === undefined) return "A worker takes it in a moment.";
   const others = w.before - (w.running === undefined ? 0 : 1);
-  const first = w.running === undefined ? undefined : `${kinds[w.running.kind] ?? "a job"} that runs now`;
+  const first = w.running === undefined ? undefined : `${jobKinds[w.running.kind] ?? "a job"} that runs now`;
   const more = others > 0 ? `${formatCount(others)} more before it` : undefined;
   return `Waits for ${[first, more].filter((part) => part !== undefined).join(" and ")}.`;
 }

@@ -9,15 +9,21 @@ interface Props {
   tone: keyof typeof signs;
   title: ReactNode;
   children?: ReactNode;
+  /** Has it read out when it appears. */
+  urgent?: boolean;
 }
 
 /** Something to know that is no failure of the page: by its words, its sign and its colour. */
-export function Notice({ tone, title, children }: Props) {
+export function Notice({ tone, title, children, urgent = false }: Props) {
   const Icon = signs[tone];
   return (
-    <div className={classes.notice} style={{ background: `var(--${tone}-surface)`, color: `var(--${tone})` }}>
+    <div
+      role={urgent ? "alert" : undefined}
+      className={classes.notice}
+      style={{ background: `var(--${tone}-surface)`, color: `var(--${tone})` }}
+    >
       <Icon size={20} aria-hidden className={classes.icon} />
-      <div className="breakable">
+      <div className={`breakable ${classes.text}`}>
         <div className={classes.title}>{title}</div>
         {children !== undefined && <div className={classes.text}>{children}</div>}
       </div>

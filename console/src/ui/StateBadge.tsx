@@ -1,5 +1,16 @@
 import { Badge } from "@mantine/core";
-import { IconAlertTriangle, IconBan, IconCheck, IconClock, IconHourglass, IconLoader2, IconRotate2, IconX } from "./icons";
+import {
+  IconAlertTriangle,
+  IconBan,
+  IconCheck,
+  IconClock,
+  IconEye,
+  IconHourglass,
+  IconLoader2,
+  IconRotate2,
+  IconTrash,
+  IconX,
+} from "./icons";
 
 type Tone = "good" | "bad" | "warn" | "busy" | "quiet";
 
@@ -17,6 +28,10 @@ const looks: Record<string, { label: string; tone: Tone; icon: typeof IconCheck 
   cancelled: { label: "Cancelled", tone: "quiet", icon: IconBan },
   expired: { label: "Expired", tone: "quiet", icon: IconHourglass },
   undone: { label: "Undone", tone: "warn", icon: IconRotate2 },
+  requested: { label: "Asked for", tone: "quiet", icon: IconClock },
+  deleted: { label: "Deleted", tone: "quiet", icon: IconTrash },
+  revealed: { label: "Revealed", tone: "warn", icon: IconEye },
+  regenerated: { label: "Replaced", tone: "warn", icon: IconRotate2 },
   done: { label: "Done", tone: "good", icon: IconCheck },
 };
 

@@ -26,6 +26,7 @@ export { default as IconRotate2 } from "@tabler/icons-react/icons/IconRotate2";
 export { default as IconSearch } from "@tabler/icons-react/icons/IconSearch";
 export { default as IconShieldCheck } from "@tabler/icons-react/icons/IconShieldCheck";
 export { default as IconSun } from "@tabler/icons-react/icons/IconSun";
+export { default as IconTrash } from "@tabler/icons-react/icons/IconTrash";
 export { default as IconUpload } from "@tabler/icons-react/icons/IconUpload";
 export { default as IconUser } from "@tabler/icons-react/icons/IconUser";
 export { default as IconX } from "@tabler/icons-react/icons/IconX";

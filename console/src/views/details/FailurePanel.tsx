@@ -1,6 +1,7 @@
 import { Stack, Text } from "@mantine/core";
 
 import type { Schemas } from "../../api/client";
+import { Hint } from "../../ui/Hint";
 import { Panel } from "../../ui/Panel";
 import classes from "./FailurePanel.module.css";
 
@@ -12,7 +13,7 @@ export function FailurePanel({ title = "Why it failed", failure }: { title?: str
         <Text className="breakable" fw={600} c="var(--bad)">
           {failure.reason}
         </Text>
-        {failure.hint !== undefined && <Text className="breakable">{failure.hint}</Text>}
+        {failure.hint !== undefined && <Hint>{failure.hint}</Hint>}
         <Text size="sm" c="dimmed">
           Code for whoever runs this service: <code>{failure.code}</code>
         </Text>

@@ -1,7 +1,7 @@
 import { Stack, Text, Title } from "@mantine/core";
 
 import { useBackup, type Backup } from "../../api/queries";
-import { formatExactTime } from "../../ui/format";
+import { formatClock, formatExactTime } from "../../ui/format";
 import { Answer } from "../../ui/States";
 import classes from "./BackupTable.module.css";
 
@@ -9,7 +9,7 @@ import classes from "./BackupTable.module.css";
 export function FailureDetails({ backup }: { backup: Backup }) {
   const detail = useBackup(backup.database, backup.id);
   return (
-    <Stack gap="sm" maw="75ch">
+    <Stack gap="sm">
       {backup.failure?.hint !== undefined && <Text size="sm">What to do: {backup.failure.hint}</Text>}
       <Text size="sm" c="dimmed">
         {backup.startedAt !== undefined && <>Began {formatExactTime(backup.startedAt)}. </>}
@@ -17,10 +17,10 @@ export function FailureDetails({ backup }: { backup: Backup }) {
       </Text>
       <Answer query={detail} label="Loading the log">
         {({ failure, log = [] }) => (
-          <>
+          <div className={classes.details}>
             <Log title="What the tool and the server said" text={failure?.log} />
-            <Log title="What happened" text={log.map((line) => `${formatExactTime(line.at)}  ${line.text}`).join("\n")} />
-          </>
+            <Log title="What happened" text={log.map((line) => `${formatClock(line.at)}  ${line.text}`).join("\n")} />
+          </div>
         )}
       </Answer>
     </Stack>

@@ -1,6 +1,7 @@
 import { Button, Chip, Group, TextInput } from "@mantine/core";
 
-import { isBackwards, isFiltered, states, type Filter } from "./filter";
+import { isFiltered, states, type Filter } from "./filter";
+import { isBackwards } from "../../ui/days";
 import classes from "./Filters.module.css";
 
 const labels: Record<(typeof states)[number], string> = {

@@ -1,4 +1,4 @@
-import { Button, Table, Text } from "@mantine/core";
+import { Button, Group, Table, Text } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { useId, useState, type KeyboardEvent, type PointerEvent } from "react";
 
@@ -16,9 +16,9 @@ interface Props {
 // Pixels.
 const left = 64;
 const right = 14;
-const sizes = { top: 26, bottom: 136 };
-const durations = { top: 182, bottom: 226 };
-const height = 252;
+const sizes = { top: 24, bottom: 104 };
+const durations = { top: 146, bottom: 180 };
+const height = 206;
 const betweenDays = 130;
 
 /** Size and duration of backups over time: a chart, and the same as a table. */
@@ -30,26 +30,27 @@ export default function History({ database, points }: Props) {
   const current = points[Math.min(picked ?? Infinity, points.length - 1)]!;
   return (
     <div>
-      <Text size="sm" mb={4} mih="1.6em" className="breakable">
-        <b>{formatBytes(current.size)}</b> in <b>{formatDuration(current.seconds)}</b>, {formatTime(new Date(current.at))}
-        {current.shrunkBy !== undefined && ` · ${percent(current)} smaller than before`} ·{" "}
-        <span style={{ color: "var(--mantine-color-dimmed)" }}>{current.filename}</span>
-      </Text>
+      <Group justify="space-between" align="flex-start" wrap="nowrap" mb="xs" mih={{ base: "4.7em", sm: "1.7em" }}>
+        <Text size="sm" className="breakable">
+          <b>{formatBytes(current.size)}</b> in <b>{formatDuration(current.seconds)}</b>, {formatTime(new Date(current.at))}
+          {current.shrunkBy !== undefined && ` · ${percent(current)} smaller than before`} ·{" "}
+          <span style={{ color: "var(--mantine-color-dimmed)" }}>{current.filename}</span>
+        </Text>
+        <Button
+          variant="subtle"
+          size="compact-sm"
+          flex="none"
+          aria-expanded={asTable}
+          aria-controls={asTable ? table : undefined}
+          onClick={() => setAsTable(!asTable)}
+          rightSection={<IconChevronDown size={14} aria-hidden style={{ rotate: asTable ? "180deg" : undefined }} />}
+        >
+          As a table
+        </Button>
+      </Group>
       <div ref={ref} className={classes.chart} style={{ height }}>
         {width > 0 && <Chart database={database} points={points} width={width} picked={picked} onPick={setPicked} />}
       </div>
-      <Button
-        variant="subtle"
-        size="compact-sm"
-        mt="xs"
-        ml={-8}
-        aria-expanded={asTable}
-        aria-controls={asTable ? table : undefined}
-        onClick={() => setAsTable(!asTable)}
-        rightSection={<IconChevronDown size={14} aria-hidden style={{ rotate: asTable ? "180deg" : undefined }} />}
-      >
-        As a table
-      </Button>
       {asTable && <AsTable id={table} points={points} />}
     </div>
   );
@@ -76,7 +77,7 @@ function scalesOf(points: Point[], width: number) {
   const time: Range = [points[0]!.at, Math.max(points.at(-1)!.at, points[0]!.at + 1)];
   const across: Range = [left + 6, width - right];
   const sizeTicks = ticks(Math.max(...points.map((p) => p.size)), 3);
-  const secondsTicks = ticks(Math.max(...points.map((p) => p.seconds)), 2);
+  const secondsTicks = ticks(Math.max(...points.map((p) => p.seconds)), 1);
   return {
     time,
     sizeTicks,
@@ -162,7 +163,7 @@ function Mark({ point, x, y, width }: { point: Point; x: number; y: number; widt
   const anchor = x > width - 50 ? "end" : x < left + 50 ? "start" : "middle";
   return (
     <>
-      <path className={classes.mark} transform={`translate(${x},${y})`} d="M0-9 8 5-8 5Z" />
+      <path className={classes.mark} transform={`translate(${x},${y})`} d="M0 8-8-6 8-6Z" />
       <text className={classes.markText} x={x} y={y - 12} textAnchor={anchor}>
         −{percent(point)}
       </text>

@@ -14,7 +14,7 @@ const History = lazy(() => import("./History"));
 const count = 100;
 // So many lines about shrinking are read; more are a table's matter.
 const told = 2;
-const chartHeight = 318;
+const chartHeight = 260;
 
 const wide = () => window.matchMedia("(min-width: 62em)").matches;
 

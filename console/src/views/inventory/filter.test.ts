@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { isBackwards, queryOf, readFilter, writeFilter } from "./filter";
+import { queryOf, readFilter, writeFilter } from "./filter";
 
 test.each(["", "?state=failed", "?state=created&state=failed", "?from=2026-11-01&to=2026-11-24", "?state=queued&to=2026-02-28"])(
   "%s comes back as it was written",
@@ -25,10 +25,4 @@ test("days are whole, and those of the browser's zone", () => {
 
 test("an empty filter asks for everything", () => {
   expect(queryOf(readFilter(""))).toEqual({});
-});
-
-test("a day after the last one is backwards, the same day is not", () => {
-  expect(isBackwards({ states: [], from: "2026-11-02", to: "2026-11-01" })).toBe(true);
-  expect(isBackwards({ states: [], from: "2026-11-02", to: "2026-11-02" })).toBe(false);
-  expect(isBackwards({ states: [], from: "2026-11-02" })).toBe(false);
 });

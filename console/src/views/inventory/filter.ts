@@ -1,3 +1,4 @@
+import { beginningOfDay } from "../../ui/days";
 import type { Backup, BackupFilter } from "../../api/queries";
 
 export const states = ["created", "failed", "running", "queued"] as const satisfies readonly Backup["state"][];
@@ -11,22 +12,12 @@ export interface Filter {
 
 const isState = (text: string): text is Backup["state"] => (states as readonly string[]).includes(text);
 
-/** The beginning of a day, or of the one some days after it; undefined where there is no such day. */
-function beginning(day: string | undefined, after = 0): Date | undefined {
-  const [, y, m, d] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(day ?? "") ?? [];
-  if (y === undefined || m === undefined || d === undefined) return undefined;
-  const date = new Date(Number(y), Number(m) - 1, Number(d));
-  if (date.getMonth() !== Number(m) - 1) return undefined;
-  date.setDate(date.getDate() + after);
-  return date;
-}
-
 /** Reads a filter from the address. What makes no sense there is left out. */
 export function readFilter(search: string): Filter {
   const q = new URLSearchParams(search);
   const day = (name: string) => {
     const text = q.get(name) ?? undefined;
-    return beginning(text) === undefined ? undefined : text;
+    return beginningOfDay(text) === undefined ? undefined : text;
   };
   return { states: [...new Set(q.getAll("state").filter(isState))], from: day("from"), to: day("to") };
 }
@@ -41,14 +32,11 @@ export function writeFilter(filter: Filter): string {
 
 export const isFiltered = (filter: Filter) => writeFilter(filter) !== "";
 
-/** Whether no time lies between its days. */
-export const isBackwards = (filter: Filter) => filter.from !== undefined && filter.to !== undefined && filter.to < filter.from;
-
 /** The filter as the API takes it. */
 export function queryOf(filter: Filter): BackupFilter {
   return {
     ...(filter.states.length > 0 && { state: filter.states }),
-    ...(filter.from !== undefined && { from: beginning(filter.from)?.toISOString() }),
-    ...(filter.to !== undefined && { to: beginning(filter.to, 1)?.toISOString() }),
+    ...(filter.from !== undefined && { from: beginningOfDay(filter.from)?.toISOString() }),
+    ...(filter.to !== undefined && { to: beginningOfDay(filter.to, 1)?.toISOString() }),
   };
 }

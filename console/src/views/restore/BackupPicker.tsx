@@ -17,14 +17,15 @@ interface Props {
   chosen?: Backup;
   /** Why it can't be read, where it can't. */
   error: unknown;
-  onChoose: (id: string) => void;
-  describedBy?: string;
+  onChoose: (backup: Backup) => void;
+  /** What keeps the restore from being queued, where it is the backup. */
+  missing?: string;
 }
 
 const created: Backup["state"][] = ["created"];
 
 /** The created backups, newest first. */
-export function BackupPicker({ database, chosen, error, onChoose, describedBy }: Props) {
+export function BackupPicker({ database, chosen, error, onChoose, missing }: Props) {
   const backups = useBackups(database, { state: created });
   const [search, setSearch] = useState("");
   const items = itemsOf(backups.data);
@@ -63,7 +64,7 @@ export function BackupPicker({ database, chosen, error, onChoose, describedBy }:
             value={search}
             onChange={(event) => setSearch(event.currentTarget.value)}
             data-field="source"
-            aria-describedby={describedBy}
+            error={missing}
           />
           <fieldset className={classes.choices}>
             <legend className="visually-hidden">Backup to restore</legend>
@@ -112,7 +113,7 @@ function matches(b: Backup, search: string): boolean {
     .every((word) => text.includes(word));
 }
 
-function BackupRow({ backup: b, chosen, onChoose }: { backup: Backup; chosen: boolean; onChoose: (id: string) => void }) {
+function BackupRow({ backup: b, chosen, onChoose }: { backup: Backup; chosen: boolean; onChoose: (backup: Backup) => void }) {
   return (
     <div className={classes.choice} data-chosen={chosen || undefined}>
       <Radio
@@ -120,7 +121,7 @@ function BackupRow({ backup: b, chosen, onChoose }: { backup: Backup; chosen: bo
         name="backup"
         value={b.id}
         checked={chosen}
-        onChange={() => onChoose(b.id)}
+        onChange={() => onChoose(b)}
         label={
           <span className={classes.row}>
             <span className={`${classes.name} breakable`}>{b.filename}</span>

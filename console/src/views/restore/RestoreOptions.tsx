@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useEffectEvent, useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 
-import { keys, useBackup, useCreateRestore, useMay, useUpload } from "../../api/queries";
+import { keys, useBackup, useCreateRestore, useMay, useUpload, type Backup } from "../../api/queries";
 import { paths } from "../../app/routes";
 import { useTitle } from "../../app/title";
 import { announce } from "../../ui/announce";
@@ -33,7 +33,10 @@ export default function RestoreOptions({ database }: { database: string }) {
   const mayRehearse = useMay("restores:rehearse");
   const source = useSource(database);
   const { way } = source;
-  const backup = useBackup(database, source.backup);
+  const [picked, setPicked] = useState<Backup>();
+  const read = useBackup(database, source.backup);
+  // The list has it already when it is chosen there: nobody waits for its record.
+  const backup = read.data ?? (picked?.id === source.backup ? picked : undefined);
   const upload = useUpload(database, source.upload);
   const transfer = useTransfer(database);
   const [acknowledged, setAcknowledged] = useState<string>();
@@ -46,7 +49,7 @@ export default function RestoreOptions({ database }: { database: string }) {
   const plan: Plan = {
     database,
     way,
-    backup: backup.data,
+    backup,
     upload: upload.data,
     transfer,
     acknowledged: source.upload !== undefined && acknowledged === source.upload,
@@ -105,7 +108,7 @@ export default function RestoreOptions({ database }: { database: string }) {
                 fullWidth
                 classNames={{ root: classes.way, label: classes.wayLabel }}
               />
-              {sourceError !== undefined && (
+              {way === "upload" && sourceError !== undefined && (
                 <Text c="var(--mantine-color-error)" size="sm" id="source-missing">
                   {sourceError}
                 </Text>
@@ -113,10 +116,13 @@ export default function RestoreOptions({ database }: { database: string }) {
               {way === "backup" ? (
                 <BackupPicker
                   database={database}
-                  chosen={backup.data}
-                  error={backup.error}
-                  onChoose={source.chooseBackup}
-                  describedBy={describedBy}
+                  chosen={backup}
+                  error={read.error}
+                  onChoose={(b) => {
+                    setPicked(b);
+                    source.chooseBackup(b.id);
+                  }}
+                  missing={sourceError}
                 />
               ) : (
                 <>
@@ -150,7 +156,7 @@ export default function RestoreOptions({ database }: { database: string }) {
         </div>
         <Review
           plan={plan}
-          backup={backup.data}
+          backup={backup}
           upload={upload.data}
           missing={missing}
           error={queue.error}

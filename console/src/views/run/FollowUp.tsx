@@ -1,9 +1,9 @@
-import { Alert, Stack, Text } from "@mantine/core";
+import { Stack, Text } from "@mantine/core";
 
 import { isOpen, type Restore, type RestoreDetail } from "../../api/queries";
 import { actorName } from "../../ui/actor";
-import { IconAlertTriangle, IconBan } from "../../ui/icons";
 import { JobProgress } from "../../ui/JobProgress";
+import { Notice } from "../../ui/Notice";
 import { Panel } from "../../ui/Panel";
 import { Time } from "../../ui/Time";
 import { FailurePanel } from "../details/FailurePanel";
@@ -38,10 +38,10 @@ export function FollowUpPanel({ restore: r }: { restore: RestoreDetail }) {
   }
   if (f.state === "cancelled") {
     return (
-      <Alert color="gray" icon={<IconBan aria-hidden />} title={`The ${f.kind} was stopped`}>
+      <Notice tone="quiet" title={`The ${f.kind} was stopped`}>
         {f.cancelRequest !== undefined && `${actorName(f.cancelRequest.by)} asked for that. `}
         The live database {r.database} is as it was before it.
-      </Alert>
+      </Notice>
     );
   }
   return f.failure === undefined ? null : <FailurePanel title={failed[f.kind]} failure={f.failure} />;
@@ -51,23 +51,18 @@ export function FollowUpPanel({ restore: r }: { restore: RestoreDetail }) {
 export function InDoubt({ restore: r }: { restore: RestoreDetail }) {
   if (r.inDoubt === undefined) return null;
   return (
-    <Alert
-      role="alert"
-      color="orange"
-      icon={<IconAlertTriangle aria-hidden />}
-      title={`It is not known whether the ${r.inDoubt} replaced ${r.database}`}
-    >
+    <Notice urgent tone="warn" title="Wait until it is known">
       <Stack gap="xs" maw="75ch">
         <Text size="sm">
-          The database’s server did not answer when it was asked. It is asked again by itself as soon as it can be reached, and
-          this page says then what was found.
+          The database’s server did not answer when it was asked what came of the {r.inDoubt}. It is asked again by itself as soon
+          as it can be reached, and this page says then what was found.
         </Text>
         <Text size="sm">
           Until then look into {r.database} before you rely on it, start no other restore of it, and do not drop any database on
           the server whose name begins with <code>br_</code>: one of them may be the only copy of what was live.
         </Text>
       </Stack>
-    </Alert>
+    </Notice>
   );
 }
 
@@ -78,15 +73,11 @@ export function StopWanted({ restore: r }: { restore: RestoreDetail }) {
   if (wish === undefined || job.state === "cancelled") return null;
   const tooLate = !isOpen(job) && job.state !== "failed";
   return (
-    <Alert
-      color="gray"
-      icon={<IconBan aria-hidden />}
-      title={tooLate ? "It was too late to stop it" : isOpen(job) ? "Being stopped" : "It was to be stopped"}
-    >
+    <Notice tone="quiet" title={tooLate ? "It was too late to stop it" : isOpen(job) ? "Being stopped" : "It was to be stopped"}>
       {actorName(wish.by)} asked for that, <Time at={wish.at} />.{" "}
       {tooLate && `${r.database} was being replaced already, so it ended as if nobody had asked.`}
       {isOpen(job) && `Once ${r.database} is being replaced it is too late: then it ends as if nobody had asked.`}
       {job.state === "failed" && "It failed before that."}
-    </Alert>
+    </Notice>
   );
 }

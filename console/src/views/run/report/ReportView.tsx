@@ -1,10 +1,11 @@
-import { Alert, Button, List, Text } from "@mantine/core";
+import { Button, List, Text } from "@mantine/core";
 
 import type { Report, RestoreDetail } from "../../../api/queries";
 import { useDownloadReport } from "../../../api/queries";
 import { announce } from "../../../ui/announce";
 import { plural } from "../../../ui/format";
-import { IconAlertTriangle, IconDownload } from "../../../ui/icons";
+import { IconDownload } from "../../../ui/icons";
+import { Notice } from "../../../ui/Notice";
 import { Panel } from "../../../ui/Panel";
 import { ProblemAlert } from "../../../ui/ProblemAlert";
 import { Time } from "../../../ui/Time";
@@ -39,7 +40,9 @@ function Verdict({ restore: r, report, tense }: { restore: RestoreDetail; report
   const start = () => download.mutate(undefined, { onSuccess: () => announce("The report was downloaded.") });
   return (
     <Panel
-      title={tense === "would" ? "What would change" : "What changed"}
+      title={
+        r.state === "undone" ? "What had changed, before it was undone" : tense === "would" ? "What would change" : "What changed"
+      }
       aside={
         <Button
           variant="default"
@@ -66,13 +69,14 @@ function Verdict({ restore: r, report, tense }: { restore: RestoreDetail; report
         </Text>
       )}
       <Text size="sm" c="dimmed" maw="75ch">
-        Rows were counted, not compared one by one
+        Rows were counted
         {compared !== undefined && (
           <>
-            : on <Time at={compared.startedAt} />
+            {" "}
+            on <Time at={compared.startedAt} />
           </>
         )}
-        . The newest row of a table is told by a column that holds its time, where there is one.
+        , not compared one by one. The newest row of a table is told by a column that holds its time, where there is one.
       </Text>
     </Panel>
   );
@@ -82,7 +86,7 @@ function Warnings({ report, leftOut }: { report: Report; leftOut: number }) {
   const warnings = report.warnings ?? [];
   if (warnings.length === 0 && report.unproven !== true) return null;
   return (
-    <Alert color="yellow" icon={<IconAlertTriangle aria-hidden />} title="What you should know" className={classes.warnings}>
+    <Notice tone="warn" title="What you should know">
       <List size="sm" spacing="xs" maw="75ch">
         {report.unproven === true && (
           <List.Item>
@@ -99,6 +103,6 @@ function Warnings({ report, leftOut }: { report: Report; leftOut: number }) {
           <List.Item>And {plural(leftOut, "more warning", "more warnings")}: they are in the downloaded report.</List.Item>
         )}
       </List>
-    </Alert>
+    </Notice>
   );
 }

@@ -1,6 +1,6 @@
 import { Group, Switch, Text, TextInput } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { Fragment, useEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
 import { formatCount, formatDifference, plural } from "../../../ui/format";
@@ -79,6 +79,9 @@ const columns: { column: Column; label: Record<Tense, string> }[] = [
   { column: "newer", label: { would: "Newer rows now", did: "Newer rows before" } },
 ];
 
+// As many are shown one below the other; more scroll in a frame of their own.
+const flowing = 60;
+
 // Paper can't be scrolled.
 function usePrinting(): boolean {
   const [printing, setPrinting] = useState(false);
@@ -105,7 +108,7 @@ interface ChangesProps {
 /** There may be thousands of tables, so only those that are in sight are there. */
 function Changes({ tables, order, onOrder, tense }: ChangesProps) {
   const frame = useRef<HTMLDivElement>(null);
-  const printing = usePrinting();
+  const whole = usePrinting() || tables.length <= flowing;
   // The rule is for the React Compiler, which does not build this page.
   // eslint-disable-next-line react-hooks/incompatible-library
   const lines = useVirtualizer({
@@ -115,13 +118,16 @@ function Changes({ tables, order, onOrder, tense }: ChangesProps) {
     overscan: 12,
   });
   const inSight = lines.getVirtualItems();
-  const before = printing ? 0 : (inSight[0]?.start ?? 0);
-  const after = printing ? 0 : lines.getTotalSize() - (inSight.at(-1)?.end ?? 0);
-  const shown = printing ? tables.map((_, index) => index) : inSight.map(({ index }) => index);
+  const before = whole ? 0 : (inSight[0]?.start ?? 0);
+  const after = whole ? 0 : lines.getTotalSize() - (inSight.at(-1)?.end ?? 0);
+  const shown = whole ? tables.map((_, index) => index) : inSight.map(({ index }) => index);
   return (
-    // It scrolls, so it can be scrolled by keyboard.
-    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div ref={frame} className={classes.frame} role="group" aria-label="Tables, scrollable" tabIndex={0}>
+    <div
+      ref={frame}
+      className={classes.frame}
+      // Where it scrolls, it can be scrolled by keyboard.
+      {...(!whole && { role: "group", "aria-label": "Tables, scrollable", tabIndex: 0, "data-scrolls": true })}
+    >
       <table className={classes.table} aria-label="Rows of each table" aria-rowcount={tables.length + 1}>
         <thead>
           <tr aria-rowindex={1}>
@@ -168,7 +174,7 @@ function Line({ table: t, index, measure, tense }: LineProps) {
   return (
     <tr ref={measure} data-index={index} aria-rowindex={index + 2}>
       <th scope="row" className="breakable">
-        {tableName(t)}
+        <Name of={tableName(t)} />
       </th>
       <td data-label={cell("live")}>
         {t.live < 0 ? <Absent>{tense === "would" ? "not in live" : "was not there"}</Absent> : formatCount(t.live)}
@@ -179,18 +185,27 @@ function Line({ table: t, index, measure, tense }: LineProps) {
       <td data-label={cell("difference")}>
         <Difference rows={difference(t)} />
       </td>
-      <td data-label={cell("newestLive")} className={classes.moment}>
+      <td data-label={cell("newestLive")} data-none={t.newestLive === undefined || undefined} className={classes.moment}>
         <Moment at={t.newestLive} column={t.column} />
       </td>
-      <td data-label={cell("newestAfter")} className={classes.moment}>
+      <td data-label={cell("newestAfter")} data-none={t.newestAfter === undefined || undefined} className={classes.moment}>
         <Moment at={t.newestAfter} column={t.column} />
       </td>
-      <td data-label={cell("newer")}>
+      <td data-label={cell("newer")} data-none={t.newerInLive === undefined || undefined}>
         <Newer table={t} tense={tense} />
       </td>
     </tr>
   );
 }
+
+/** Breaks between the words of a name, where it has to. */
+const Name = ({ of }: { of: string }) =>
+  of.split(/(?<=[_.])/).map((word, i) => (
+    <Fragment key={i}>
+      {i > 0 && <wbr />}
+      {word}
+    </Fragment>
+  ));
 
 const Absent = ({ children }: { children: string }) => (
   <Text span size="sm" c="dimmed">
