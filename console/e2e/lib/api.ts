@@ -75,6 +75,16 @@ export class Api {
     return b;
   }
 
+  /** A backup's file. */
+  async file({ database, id }: Backup): Promise<Buffer> {
+    const { url } = await good(
+      this.client.POST("/api/databases/{database}/backups/{id}/download", { params: { path: { database, id } } }),
+    );
+    const sent = await fetch(url);
+    if (!sent.ok) throw new Error(`download of backup ${id}: ${sent.status}`);
+    return Buffer.from(await sent.arrayBuffer());
+  }
+
   restore(database: string, id: string): Promise<Restore> {
     return good(this.client.GET("/api/databases/{database}/restores/{id}", { params: { path: { database, id } } }));
   }

@@ -1,6 +1,7 @@
 import { Button, Group, Modal, Stack, Text, type ButtonProps } from "@mantine/core";
 import { useState } from "react";
 
+import { BusyButton } from "./BusyButton";
 import { useDeleteBackup, useNewestBackup, type Backup } from "../api/queries";
 import { announce } from "./announce";
 import { refusalOf } from "./backup";
@@ -58,9 +59,9 @@ function Question({ backup, onClose, onDeleted }: DialogProps & { backup: Backup
         <Button variant="default" onClick={onClose} data-autofocus>
           Keep it
         </Button>
-        <Button color="red" onClick={() => void confirm()} loading={remove.isPending}>
+        <BusyButton color="red" onClick={() => void confirm()} loading={remove.isPending}>
           Delete the backup
-        </Button>
+        </BusyButton>
       </Group>
     </Stack>
   );

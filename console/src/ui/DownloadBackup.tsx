@@ -22,7 +22,15 @@ export function DownloadBackupButton({ backup, children = "Download", ...rest }:
     button.current?.focus();
   };
   return (
-    <Popover opened={download.isError} onClose={close} width={360} position="bottom-end" withArrow shadow="md" trapFocus>
+    <Popover
+      opened={download.isError}
+      onChange={(open) => !open && close()}
+      width={360}
+      position="bottom-end"
+      withArrow
+      shadow="md"
+      trapFocus
+    >
       <Popover.Target>
         <GuardedButton
           ref={button}

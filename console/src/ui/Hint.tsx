@@ -1,6 +1,6 @@
-import { Code, Group, Stack, Text } from "@mantine/core";
+import { Stack, Text } from "@mantine/core";
 
-import { CopyButton } from "./Copy";
+import { Command } from "./Command";
 import { splitHint } from "./statements";
 
 /** What to do, with the statements in it on lines of their own, to copy. */
@@ -11,12 +11,7 @@ export function Hint({ children }: { children: string }) {
     <Stack gap="xs">
       {parts.map(({ text, sql }) =>
         sql ? (
-          <Group key={text} gap="xs" align="flex-start">
-            <Code block style={{ whiteSpace: "pre-wrap", flex: "1 1 16rem" }} className="breakable">
-              {text}
-            </Code>
-            <CopyButton value={text} what={text.includes("\n") ? "the statements" : "the statement"} />
-          </Group>
+          <Command key={text} text={text} what={text.includes("\n") ? "the statements" : "the statement"} />
         ) : (
           <Text key={text} size="sm">
             {text}

@@ -9,7 +9,7 @@ export const isName = (database: string, typed: string) => typed === database;
 /** What is missing where it is not. */
 export function nameMissing(database: string, typed: string): string | undefined {
   if (isName(database, typed)) return undefined;
-  if (typed === "") return `Type the database’s name, ${database}, to confirm.`;
+  if (typed === "") return `Type ${database} first.`;
   if (typed.trim().toLowerCase() === database.toLowerCase()) {
     return `The name is ${database}: capital letters and spaces count.`;
   }

@@ -1,10 +1,12 @@
 import type { ReactNode } from "react";
 
-import { IconAlertTriangle, IconInfoCircle } from "./icons";
+import { IconAlertTriangle, IconCheck, IconInfoCircle } from "./icons";
 import classes from "./Notice.module.css";
 
+const signs = { good: IconCheck, warn: IconAlertTriangle, bad: IconAlertTriangle, quiet: IconInfoCircle };
+
 interface Props {
-  tone: "warn" | "quiet";
+  tone: keyof typeof signs;
   title: ReactNode;
   children?: ReactNode;
   /** Has it read out when it appears. */
@@ -13,7 +15,7 @@ interface Props {
 
 /** Something to know that is no failure of the page: by its words, its sign and its colour. */
 export function Notice({ tone, title, children, urgent = false }: Props) {
-  const Icon = tone === "warn" ? IconAlertTriangle : IconInfoCircle;
+  const Icon = signs[tone];
   return (
     <div
       role={urgent ? "alert" : undefined}
@@ -23,7 +25,7 @@ export function Notice({ tone, title, children, urgent = false }: Props) {
       <Icon size={20} aria-hidden className={classes.icon} />
       <div className={`breakable ${classes.text}`}>
         <div className={classes.title}>{title}</div>
-        {children !== undefined && <div>{children}</div>}
+        {children !== undefined && <div className={classes.text}>{children}</div>}
       </div>
     </div>
   );

@@ -116,13 +116,31 @@ export function dismissTransfer(database: string) {
 
 async function run(t: Running) {
   const { database } = t;
-  const signal = t.cancel.signal;
   let way = t.upload === undefined ? await announced(t) : await links(t).catch((error: unknown) => overtaken(t, error));
   if (way === undefined) return;
   for (let again = false; ; again = true) {
     set(t, { phase: "sending", resumedAt: 0 });
     await transfer(t, way);
     set(t, { phase: "completing", perSecond: undefined });
+    try {
+      return await complete(t);
+    } catch (error) {
+      // What is remembered of this file was wrong: it is sent once more, from its beginning.
+      if (asProblem(error).code !== "upload_incomplete" || again) throw error;
+      memory.startOver(database, t.upload!);
+      way = await links(t);
+    }
+  }
+}
+
+// Joining the parts of a large file may take the bucket longer than a call may take. The parts seem to be gone then, before the whole
+// is there: so long it is asked for again.
+const joining = 180_000;
+
+async function complete(t: Running) {
+  const { database } = t;
+  const signal = t.cancel.signal;
+  for (const began = Date.now(); ;) {
     try {
       await call(t, () =>
         answer(
@@ -131,10 +149,8 @@ async function run(t: Running) {
       );
       return;
     } catch (error) {
-      // What is remembered of this file was wrong: it is sent once more, from its beginning.
-      if (asProblem(error).code !== "upload_incomplete" || again) throw error;
-      memory.startOver(database, t.upload!);
-      way = await links(t);
+      if (asProblem(error).code !== "upload_gone" || Date.now() - began > joining) throw error;
+      await pause(5_000, signal);
     }
   }
 }

@@ -2,6 +2,7 @@ import { Button, Group, Stack, Text, Title } from "@mantine/core";
 import { useCallback, useEffect, useRef } from "react";
 import { useLocation, useSearch } from "wouter";
 
+import { BusyButton } from "../../ui/BusyButton";
 import { useActivity } from "../../api/activity";
 import { useMay } from "../../api/queries";
 import { paths } from "../../app/routes";
@@ -47,14 +48,14 @@ function Log() {
         </Title>
         <Group gap="sm">
           <Updated at={query.dataUpdatedAt} />
-          <Button
+          <BusyButton
             variant="default"
             loading={refresh.isPending}
             onClick={() => refresh.mutate()}
             leftSection={<IconRefresh size={18} aria-hidden />}
           >
             Refresh
-          </Button>
+          </BusyButton>
         </Group>
       </Group>
       <Filters filter={filter} onChange={setFilter} />
@@ -112,9 +113,9 @@ function More({ end, empty, more }: { end: boolean; empty: boolean; more: Return
   return (
     <Stack ref={place} p="lg" align="center">
       {isError && <ProblemAlert error={error} title="Earlier entries could not be loaded" />}
-      <Button variant="default" loading={isPending} onClick={() => mutate()}>
+      <BusyButton variant="default" loading={isPending} onClick={() => mutate()}>
         Show earlier
-      </Button>
+      </BusyButton>
     </Stack>
   );
 }

@@ -129,33 +129,29 @@ function KeyPanel({
   return (
     <Panel title="Key">
       <div className={classes.key}>
-        {shown === undefined ? (
-          <>
-            <span className="visually-hidden">Masked. It ends in {current.masked.slice(-4)}.</span>
-            <code aria-hidden>{current.masked}</code>
-          </>
-        ) : (
-          <code>{shown.key.key}</code>
-        )}
+        <div className={classes.keyText}>
+          {shown === undefined ? (
+            <>
+              <span className="visually-hidden">Masked. It ends in {current.masked.slice(-4)}.</span>
+              <code aria-hidden>{current.masked}</code>
+            </>
+          ) : (
+            <code>{shown.key.key}</code>
+          )}
+        </div>
       </div>
       <Group gap="sm" mih={36}>
-        {shown === undefined ? (
-          <GuardedButton
-            needs="cron-key:reveal"
-            loading={reveal.isPending}
-            onClick={press}
-            leftSection={<IconEye size={18} aria-hidden />}
-          >
-            Reveal
-          </GuardedButton>
-        ) : (
-          <>
-            <Button variant="default" onClick={onHide} leftSection={<IconEyeOff size={18} aria-hidden />}>
-              Hide
-            </Button>
-            <CopyButton value={shown.key.key} what="the cron key" size="sm" />
-          </>
-        )}
+        {/* One button for both, so that the focus stays on it. */}
+        <GuardedButton
+          needs={shown === undefined ? "cron-key:reveal" : undefined}
+          variant={shown === undefined ? "filled" : "default"}
+          loading={reveal.isPending}
+          onClick={shown === undefined ? press : onHide}
+          leftSection={shown === undefined ? <IconEye size={18} aria-hidden /> : <IconEyeOff size={18} aria-hidden />}
+        >
+          {shown === undefined ? "Reveal" : "Hide"}
+        </GuardedButton>
+        {shown !== undefined && <CopyButton value={shown.key.key} what="the cron key" size="sm" />}
         <Text size="sm" c="dimmed">
           {!may ? (
             <Missing permission="cron-key:reveal" />

@@ -1,6 +1,7 @@
 import { Stack, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 
+import { useMay } from "../../api/queries";
 import { Command } from "../../ui/Command";
 import { Panel } from "../../ui/Panel";
 import classes from "./CronKey.module.css";
@@ -8,6 +9,7 @@ import { recipe } from "./cron";
 
 /** How an outside scheduler uses the key: with the key where it is shown, ready to be copied. */
 export function Recipe({ keyText, masked }: { keyText: string | undefined; masked: string }) {
+  const may = useMay("cron-key:reveal");
   const r = recipe(window.location.origin, keyText ?? masked);
   return (
     <Panel title="Start backups by cron">
@@ -21,7 +23,13 @@ export function Recipe({ keyText, masked }: { keyText: string | undefined; maske
         <Step
           n={2}
           title="Write this line into it, with an editor"
-          note={keyText === undefined && "Reveal the key to have it in the line, ready to be copied."}
+          note={
+            keyText !== undefined
+              ? "The key is in it, ready to be copied."
+              : may
+                ? "Reveal the key to have it in the line, ready to be copied."
+                : "Whoever may reveal the key has it here, ready to be copied."
+          }
         >
           <Command text={r.line} what={keyText === undefined ? undefined : "the line with the key"} />
         </Step>
@@ -44,14 +52,14 @@ export function Recipe({ keyText, masked }: { keyText: string | undefined; maske
   );
 }
 
-function Step({ n, title, note, children }: { n: number; title: string; note?: ReactNode; children: ReactNode }) {
+function Step({ n, title, note, children }: { n: number; title: string; note?: string; children: ReactNode }) {
   return (
     <Stack component="li" gap={4}>
       <Text size="sm" fw={600}>
         {n}. {title}
       </Text>
       {children}
-      {note !== undefined && note !== false && (
+      {note !== undefined && (
         <Text size="sm" c="dimmed">
           {note}
         </Text>

@@ -1,10 +1,12 @@
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 
+import { BusyButton } from "../../ui/BusyButton";
 import type { Schemas } from "../../api/client";
-import { useRegenerateCronKey } from "../../api/queries";
+import { useMay, useRegenerateCronKey } from "../../api/queries";
 import { GuardedButton } from "../../ui/Guarded";
 import { ProblemAlert } from "../../ui/ProblemAlert";
+import { Missing } from "../../ui/States";
 import { Ago } from "../../ui/Time";
 
 interface Props {
@@ -15,12 +17,18 @@ interface Props {
 /** Replaces the key, after a warning. */
 export function Regenerate({ current, onRegenerated }: Props) {
   const [asked, setAsked] = useState(false);
+  const may = useMay("cron-key:regenerate");
   const close = () => setAsked(false);
   return (
     <Group>
       <GuardedButton needs="cron-key:regenerate" variant="light" color="red" onClick={() => setAsked(true)}>
         Regenerate Cron Key
       </GuardedButton>
+      {!may && (
+        <Text size="sm" c="dimmed">
+          <Missing permission="cron-key:regenerate" />
+        </Text>
+      )}
       <Modal opened={asked} onClose={close} title="Regenerate the cron key?" size="lg">
         <Question
           current={current}
@@ -66,9 +74,9 @@ function Question({ current, onClose, onRegenerated }: Props & { onClose: () => 
         <Button variant="default" onClick={onClose} data-autofocus>
           Keep the key
         </Button>
-        <Button color="red" onClick={press} loading={regenerate.isPending}>
+        <BusyButton color="red" onClick={press} loading={regenerate.isPending}>
           Regenerate the key
-        </Button>
+        </BusyButton>
       </Group>
     </Stack>
   );

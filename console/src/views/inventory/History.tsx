@@ -30,7 +30,7 @@ export default function History({ database, points }: Props) {
   const current = points[Math.min(picked ?? Infinity, points.length - 1)]!;
   return (
     <div>
-      <Group justify="space-between" align="flex-start" wrap="nowrap" mb="xs" mih="3.1em">
+      <Group justify="space-between" align="flex-start" wrap="nowrap" mb="xs" mih={{ base: "4.7em", sm: "1.7em" }}>
         <Text size="sm" className="breakable">
           <b>{formatBytes(current.size)}</b> in <b>{formatDuration(current.seconds)}</b>, {formatTime(new Date(current.at))}
           {current.shrunkBy !== undefined && ` · ${percent(current)} smaller than before`} ·{" "}
@@ -164,7 +164,7 @@ function Mark({ point, x, y, width }: { point: Point; x: number; y: number; widt
   return (
     <>
       <path className={classes.mark} transform={`translate(${x},${y})`} d="M0 8-8-6 8-6Z" />
-      <text className={classes.markText} x={x} y={y < sizes.bottom - 24 ? y + 22 : y - 12} textAnchor={anchor}>
+      <text className={classes.markText} x={x} y={y - 12} textAnchor={anchor}>
         −{percent(point)}
       </text>
     </>

@@ -26,14 +26,19 @@ export default function Inventory({ database }: { database: string }) {
   const [filter, setFilter] = useFilter(database);
   const { query, more, refresh } = useInventory(database, queryOf(filter), !isBackwards(filter));
   const create = useCreateBackup(database);
+  const starting = useRef(false);
   const heading = useRef<HTMLHeadingElement>(null);
   const items = query.data?.items ?? [];
   const filtered = isFiltered(filter);
 
   const start = () => {
-    // A second press before the first one's answer is no second backup.
-    if (create.isPending) return;
+    // A second press before the first one's answer is no second backup, however fast it comes.
+    if (starting.current) return;
+    starting.current = true;
     create.mutate(undefined, {
+      onSettled: () => {
+        starting.current = false;
+      },
       onSuccess: (backup) => {
         if (filtered) setFilter({ states: [] });
         announce(`The backup ${backup.filename} is queued.${filtered ? " The filters were cleared to show it." : ""}`);
@@ -63,14 +68,14 @@ export default function Inventory({ database }: { database: string }) {
           <HeldRoom database={database} />
         </div>
         <Group gap="sm">
-          <Button
+          <GuardedButton
             variant="default"
             loading={refresh.isPending}
             onClick={() => refresh.mutate()}
             leftSection={<IconRefresh size={18} aria-hidden />}
           >
             Refresh
-          </Button>
+          </GuardedButton>
           {createButton}
         </Group>
       </Group>

@@ -2,12 +2,13 @@ import { Button, Radio, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 
 import { itemsOf, useBackups, type Backup } from "../../api/queries";
+import { actorName } from "../../ui/actor";
 import { formatBytes, formatCount, formatTime, plural } from "../../ui/format";
 import { IconSearch } from "../../ui/icons";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Failed, Loading } from "../../ui/States";
 import { Ago } from "../../ui/Time";
-import { Notice } from "./parts";
+import { Notice } from "../../ui/Notice";
 import classes from "./restore.module.css";
 
 interface Props {
@@ -16,14 +17,15 @@ interface Props {
   chosen?: Backup;
   /** Why it can't be read, where it can't. */
   error: unknown;
-  onChoose: (id: string) => void;
-  describedBy?: string;
+  onChoose: (backup: Backup) => void;
+  /** What keeps the restore from being queued, where it is the backup. */
+  missing?: string;
 }
 
 const created: Backup["state"][] = ["created"];
 
 /** The created backups, newest first. */
-export function BackupPicker({ database, chosen, error, onChoose, describedBy }: Props) {
+export function BackupPicker({ database, chosen, error, onChoose, missing }: Props) {
   const backups = useBackups(database, { state: created });
   const [search, setSearch] = useState("");
   const items = itemsOf(backups.data);
@@ -62,7 +64,7 @@ export function BackupPicker({ database, chosen, error, onChoose, describedBy }:
             value={search}
             onChange={(event) => setSearch(event.currentTarget.value)}
             data-field="source"
-            aria-describedby={describedBy}
+            error={missing}
           />
           <fieldset className={classes.choices}>
             <legend className="visually-hidden">Backup to restore</legend>
@@ -102,14 +104,16 @@ export function BackupPicker({ database, chosen, error, onChoose, describedBy }:
 
 /** Whether every word is in the name, the time or the person. */
 function matches(b: Backup, search: string): boolean {
-  const text = [b.filename, formatTime(b.endedAt ?? b.requestedAt), b.requestedAt, b.requestedBy.name].join(" ").toLowerCase();
+  const text = [b.filename, formatTime(b.endedAt ?? b.requestedAt), b.requestedAt, actorName(b.requestedBy)]
+    .join(" ")
+    .toLowerCase();
   return search
     .toLowerCase()
     .split(/\s+/)
     .every((word) => text.includes(word));
 }
 
-function BackupRow({ backup: b, chosen, onChoose }: { backup: Backup; chosen: boolean; onChoose: (id: string) => void }) {
+function BackupRow({ backup: b, chosen, onChoose }: { backup: Backup; chosen: boolean; onChoose: (backup: Backup) => void }) {
   return (
     <div className={classes.choice} data-chosen={chosen || undefined}>
       <Radio
@@ -117,12 +121,13 @@ function BackupRow({ backup: b, chosen, onChoose }: { backup: Backup; chosen: bo
         name="backup"
         value={b.id}
         checked={chosen}
-        onChange={() => onChoose(b.id)}
+        onChange={() => onChoose(b)}
         label={
           <span className={classes.row}>
             <span className={`${classes.name} breakable`}>{b.filename}</span>
             <span className={classes.meta}>
-              Created <Ago at={b.endedAt ?? b.requestedAt} />, {formatTime(b.endedAt ?? b.requestedAt)}, by {b.requestedBy.name}
+              Created <Ago at={b.endedAt ?? b.requestedAt} />, {formatTime(b.endedAt ?? b.requestedAt)}, by{" "}
+              {actorName(b.requestedBy)}
             </span>
             <span className={`${classes.end} ${classes.meta}`}>
               {b.size !== undefined && formatBytes(b.size)}

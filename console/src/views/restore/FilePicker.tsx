@@ -5,7 +5,7 @@ import { useMay } from "../../api/queries";
 import { refusalOfFiles } from "../../upload/file";
 import { GuardedButton } from "../../ui/Guarded";
 import { IconUpload } from "../../ui/icons";
-import { Notice } from "./parts";
+import { Notice } from "../../ui/Notice";
 import classes from "./restore.module.css";
 
 /** Takes a file that is dropped on the page or chosen in a dialog. Another kind of file is refused before anything is sent. */

@@ -3,6 +3,7 @@ import { Link } from "wouter";
 
 import { itemsOf, restoreIsOpen, useRestores, type Restore } from "../../api/queries";
 import { paths } from "../../app/routes";
+import { actorName } from "../../ui/actor";
 import { formatDuration, formatTime, plural } from "../../ui/format";
 import { JobProgress } from "../../ui/JobProgress";
 import { ProblemAlert } from "../../ui/ProblemAlert";
@@ -67,7 +68,7 @@ function Past({ restore: r }: { restore: Restore }) {
         </Text>
       </div>
       <Text size="sm" c="dimmed" className="breakable">
-        <Ago at={r.requestedAt} />, {formatTime(r.requestedAt)}, by {r.requestedBy.name}
+        <Ago at={r.requestedAt} />, {formatTime(r.requestedAt)}, by {actorName(r.requestedBy)}
       </Text>
       <div>
         <StateBadge state={r.state} />

@@ -5,7 +5,9 @@ import type { UploadDetail } from "../../api/queries";
 import { CopyButton } from "../../ui/Copy";
 import { formatBytes, formatCount, plural } from "../../ui/format";
 import { Hint } from "../../ui/Hint";
-import { Facts, Notice, Some } from "./parts";
+import { Some } from "./Some";
+import { Notice } from "../../ui/Notice";
+import { Fact, Facts } from "../../ui/Facts";
 import classes from "./restore.module.css";
 
 interface Props {
@@ -67,12 +69,14 @@ function Verdict({ upload }: { upload: UploadDetail }) {
   }
   const failure = upload.failure;
   if (failure === undefined) return null;
-  const reason = failure.code === "file_dangerous" ? dangers(found) : failure.reason;
+  // Its hint is that of the first hazard: below, each has its own.
+  const dangerous = failure.code === "file_dangerous";
+  const reason = dangerous ? dangers(found) : failure.reason;
   return (
     <Notice tone="bad" title={rejections[failure.code] ?? "Rejected"}>
       <Stack gap="xs">
         <span>{reason}</span>
-        {failure.hint !== undefined && <Hint>{failure.hint}</Hint>}
+        {failure.hint !== undefined && !dangerous && <Hint>{failure.hint}</Hint>}
       </Stack>
     </Notice>
   );
@@ -102,19 +106,23 @@ function Hazards({ found }: { found: Schemas["Inspection"] }) {
           The first {formatCount(hazards.length)} of {formatCount(all)}.
         </Text>
       )}
-      <Some of={sameReason(hazards)} first={10} what="hazards">
+      <Some of={sameReason(hazards)} first={10} what="reasons">
         {(shown) => (
           <ol className={classes.list}>
             {shown.map((group) => (
               <li key={group[0].line} className={classes.hazard}>
-                {group.map((h, i) => (
-                  <div key={i}>
-                    <Text size="sm" fw={650}>
-                      Line {formatCount(h.line)}
-                    </Text>
-                    <Code className={classes.statement}>{h.text}</Code>
-                  </div>
-                ))}
+                <Some of={group} first={5} what="lines with the same reason">
+                  {(lines) =>
+                    lines.map((h, i) => (
+                      <div key={i}>
+                        <Text size="sm" fw={650}>
+                          Line {formatCount(h.line)}
+                        </Text>
+                        <Code className={classes.statement}>{h.text}</Code>
+                      </div>
+                    ))
+                  }
+                </Some>
                 <Text size="sm" maw="75ch" className="breakable">
                   <b>Why:</b> {group[0].why}.
                 </Text>
@@ -162,34 +170,39 @@ function Found({ upload, found }: { upload: UploadDetail; found: Schemas["Inspec
   const tables = found.tables ?? [];
   return (
     <>
-      <Facts
-        of={[
-          ["Complete", completeness[found.completeness] + cut],
-          ["Tables", formatCount(found.tableCount)],
-          ["Rows", found.rowsInexact === undefined ? formatCount(found.rows) : rowsOf(found)],
-          [
-            "Written by",
-            found.tool === undefined
-              ? "A tool that is not known, or by hand"
-              : [found.tool, found.toolVersion].filter(Boolean).join(" "),
-          ],
-          ["Made for", found.engine && [engines[found.engine], found.serverVersion].filter(Boolean).join(" ")],
-          ["Its database", found.fileDatabase && `${found.fileDatabase} (restored into ${upload.database})`],
-          ["Encoding", found.encoding],
-          ["Extensions", found.extensions?.join(", ")],
-          ["File", `${formatBytes(found.bytes)}${found.compressed ? `, ${formatBytes(found.sqlBytes)} unpacked` : ""}`],
-          ["Lines", formatCount(found.lines)],
-          [
-            "SHA-256",
-            upload.sha256 && (
-              <Group gap="xs" align="center">
-                <Code className="breakable">{upload.sha256}</Code>
-                <CopyButton value={upload.sha256} what="the SHA-256" />
-              </Group>
-            ),
-          ],
-        ]}
-      />
+      <Facts>
+        <Fact term="Complete">{completeness[found.completeness] + cut}</Fact>
+        <Fact term="Tables">{formatCount(found.tableCount)}</Fact>
+        <Fact term="Rows">{found.rowsInexact === undefined ? formatCount(found.rows) : rowsOf(found)}</Fact>
+        <Fact term="Written by">
+          {found.tool === undefined
+            ? "A tool that is not known, or by hand"
+            : [found.tool, found.toolVersion].filter(Boolean).join(" ")}
+        </Fact>
+        {found.engine !== undefined && (
+          <Fact term="Made for">{[engines[found.engine], found.serverVersion].filter(Boolean).join(" ")}</Fact>
+        )}
+        {found.fileDatabase !== undefined && (
+          <Fact term="Its database">
+            {found.fileDatabase} (restored into {upload.database})
+          </Fact>
+        )}
+        {found.encoding !== undefined && <Fact term="Encoding">{found.encoding}</Fact>}
+        {found.extensions !== undefined && <Fact term="Extensions">{found.extensions.join(", ")}</Fact>}
+        <Fact term="File">
+          {formatBytes(found.bytes)}
+          {found.compressed && `, ${formatBytes(found.sqlBytes)} unpacked`}
+        </Fact>
+        <Fact term="Lines">{formatCount(found.lines)}</Fact>
+        {upload.sha256 !== undefined && (
+          <Fact term="SHA-256">
+            <Group gap="xs">
+              <Code className="breakable">{upload.sha256}</Code>
+              <CopyButton value={upload.sha256} what="the SHA-256" />
+            </Group>
+          </Fact>
+        )}
+      </Facts>
       {tables.length > 0 && (
         <details className={classes.disclosure}>
           <summary>Tables and their rows ({formatCount(found.tableCount)})</summary>

@@ -3,20 +3,21 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useEffectEvent, useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 
-import { keys, useBackup, useCreateRestore, useMay, useUpload } from "../../api/queries";
+import { keys, useBackup, useCreateRestore, useMay, useUpload, type Backup } from "../../api/queries";
 import { paths } from "../../app/routes";
 import { useTitle } from "../../app/title";
 import { announce } from "../../ui/announce";
 import { dismissTransfer, startTransfer, useTransfer } from "../../upload/transfers";
+import { Panel } from "../../ui/Panel";
 import { BackupPicker } from "./BackupPicker";
 import { FilePicker } from "./FilePicker";
 import { History } from "./History";
 import { whatIsMissing, type Field, type Plan } from "./missing";
-import { Notice } from "./parts";
 import { Review } from "./Review";
 import { RunChoice } from "./RunChoice";
 import { TransferCard } from "./TransferCard";
 import { Uploads } from "./Uploads";
+import { Notice } from "../../ui/Notice";
 import classes from "./restore.module.css";
 
 const ways = [
@@ -32,7 +33,10 @@ export default function RestoreOptions({ database }: { database: string }) {
   const mayRehearse = useMay("restores:rehearse");
   const source = useSource(database);
   const { way } = source;
-  const backup = useBackup(database, source.backup);
+  const [picked, setPicked] = useState<Backup>();
+  const read = useBackup(database, source.backup);
+  // The list has it already when it is chosen there: nobody waits for its record.
+  const backup = read.data ?? (picked?.id === source.backup ? picked : undefined);
   const upload = useUpload(database, source.upload);
   const transfer = useTransfer(database);
   const [acknowledged, setAcknowledged] = useState<string>();
@@ -45,7 +49,7 @@ export default function RestoreOptions({ database }: { database: string }) {
   const plan: Plan = {
     database,
     way,
-    backup: backup.data,
+    backup,
     upload: upload.data,
     transfer,
     acknowledged: source.upload !== undefined && acknowledged === source.upload,
@@ -94,20 +98,17 @@ export default function RestoreOptions({ database }: { database: string }) {
       )}
       <div className={classes.columns}>
         <div className={classes.plan}>
-          <section className={`surface ${classes.card}`} aria-labelledby="source">
-            <Stack gap="md">
-              <Title order={2} size="h4" id="source" tabIndex={-1}>
-                What to restore
-              </Title>
+          <div id="source" tabIndex={-1}>
+            <Panel title="What to restore">
               <SegmentedControl
                 data={[...ways]}
                 value={way}
                 onChange={(value) => source.turnTo(value as Way)}
                 aria-label="What to restore from"
                 fullWidth
-                style={{ maxWidth: "34rem" }}
+                classNames={{ root: classes.way, label: classes.wayLabel }}
               />
-              {sourceError !== undefined && (
+              {way === "upload" && sourceError !== undefined && (
                 <Text c="var(--mantine-color-error)" size="sm" id="source-missing">
                   {sourceError}
                 </Text>
@@ -115,10 +116,13 @@ export default function RestoreOptions({ database }: { database: string }) {
               {way === "backup" ? (
                 <BackupPicker
                   database={database}
-                  chosen={backup.data}
-                  error={backup.error}
-                  onChoose={source.chooseBackup}
-                  describedBy={describedBy}
+                  chosen={backup}
+                  error={read.error}
+                  onChoose={(b) => {
+                    setPicked(b);
+                    source.chooseBackup(b.id);
+                  }}
+                  missing={sourceError}
                 />
               ) : (
                 <>
@@ -137,27 +141,22 @@ export default function RestoreOptions({ database }: { database: string }) {
                   />
                 </>
               )}
-            </Stack>
-          </section>
-          <section className={`surface ${classes.card}`} aria-labelledby="how">
-            <Stack gap="md">
-              <Title order={2} size="h4" id="how">
-                How to run it
-              </Title>
-              <RunChoice
-                database={database}
-                dryRun={dryRun}
-                onDryRun={setDryRun}
-                confirm={confirm}
-                onConfirm={setConfirm}
-                error={missingOf("target")}
-              />
-            </Stack>
-          </section>
+            </Panel>
+          </div>
+          <Panel title="How to run it">
+            <RunChoice
+              database={database}
+              dryRun={dryRun}
+              onDryRun={setDryRun}
+              confirm={confirm}
+              onConfirm={setConfirm}
+              error={missingOf("target")}
+            />
+          </Panel>
         </div>
         <Review
           plan={plan}
-          backup={backup.data}
+          backup={backup}
           upload={upload.data}
           missing={missing}
           error={queue.error}

@@ -1,15 +1,15 @@
-import { Alert, List, Stack, Text, Title } from "@mantine/core";
-
-import type { ReactNode } from "react";
+import { Alert, List, Text } from "@mantine/core";
 
 import type { Backup, Upload } from "../../api/queries";
+import { actorName } from "../../ui/actor";
 import { formatBytes, formatCount, formatTime } from "../../ui/format";
 import { GuardedButton } from "../../ui/Guarded";
 import { IconAlertTriangle } from "../../ui/icons";
+import { Panel } from "../../ui/Panel";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { StateBadge } from "../../ui/StateBadge";
 import type { Missing, Plan } from "./missing";
-import { Facts } from "./parts";
+import { Fact, Facts } from "../../ui/Facts";
 import classes from "./restore.module.css";
 
 interface Props {
@@ -27,14 +27,15 @@ interface Props {
 export function Review({ plan, backup, upload, missing, error, sending, onQueue }: Props) {
   const { database, dryRun } = plan;
   return (
-    <section className={`surface ${classes.card} ${classes.review}`} aria-labelledby="review">
-      <Stack gap="md">
-        <Title order={2} size="h4" id="review">
-          Review
-        </Title>
-        <Facts
-          of={[...fileFacts(plan, backup, upload), ["Target", <b key="target">{database}</b>], ["Run", run(dryRun, database)]]}
-        />
+    <div className={classes.review}>
+      <Panel title="Review">
+        <Facts>
+          {plan.way === "backup" ? <BackupFacts backup={backup} /> : <UploadFacts upload={upload} />}
+          <Fact term="Target">
+            <b>{database}</b>
+          </Fact>
+          <Fact term="Run">{dryRun ? `Dry run: ${database} stays as it is` : `Real run: ${database} is replaced`}</Fact>
+        </Facts>
         {missing.length > 0 && (
           <Alert
             role="alert"
@@ -69,33 +70,40 @@ export function Review({ plan, backup, upload, missing, error, sending, onQueue 
             ? "It runs by itself and ends with a report."
             : `It runs by itself and replaces ${database} at its end. Until then it can be cancelled.`}
         </Text>
-      </Stack>
-    </section>
+      </Panel>
+    </div>
   );
 }
 
-const run = (dryRun: boolean, database: string) =>
-  dryRun ? `Dry run: ${database} stays as it is` : `Real run: ${database} is replaced`;
+function BackupFacts({ backup }: { backup: Backup | undefined }) {
+  if (backup === undefined) return <Fact term="File">No backup is chosen yet</Fact>;
+  return (
+    <>
+      <Fact term="File">{backup.filename}</Fact>
+      {backup.size !== undefined && <Fact term="Size">{formatBytes(backup.size)}</Fact>}
+      <Fact term="Created">{formatTime(backup.endedAt ?? backup.requestedAt)}</Fact>
+      <Fact term="By">{actorName(backup.requestedBy)}</Fact>
+      {backup.rows !== undefined && <Fact term="Rows">{formatCount(backup.rows)}</Fact>}
+    </>
+  );
+}
 
-function fileFacts({ way }: Plan, backup: Backup | undefined, upload: Upload | undefined): [string, ReactNode][] {
-  if (way === "backup") {
-    if (backup === undefined) return [["File", "No backup is chosen yet"]];
-    return [
-      ["File", backup.filename],
-      ["Size", backup.size === undefined ? undefined : formatBytes(backup.size)],
-      ["Created", formatTime(backup.endedAt ?? backup.requestedAt)],
-      ["By", backup.requestedBy.name],
-      ["Rows", backup.rows === undefined ? undefined : formatCount(backup.rows)],
-    ];
-  }
-  if (upload === undefined) return [["File", "No uploaded file is chosen yet"]];
-  return [
-    ["File", upload.filename],
-    ["Size", formatBytes(upload.size)],
-    ["Uploaded", formatTime(upload.requestedAt)],
-    ["By", upload.requestedBy.name],
-    ["State", upload.usable ? undefined : <StateBadge key="state" state={upload.state} />],
-    ["Rows", upload.usable && upload.summary !== undefined ? formatCount(upload.summary.rows) : undefined],
-    ["Complete", upload.usable ? (upload.needsAcknowledgement ? "Not proven" : "Proven") : undefined],
-  ];
+function UploadFacts({ upload }: { upload: Upload | undefined }) {
+  if (upload === undefined) return <Fact term="File">No uploaded file is chosen yet</Fact>;
+  return (
+    <>
+      <Fact term="File">{upload.filename}</Fact>
+      <Fact term="Size">{formatBytes(upload.size)}</Fact>
+      <Fact term="Uploaded">{formatTime(upload.requestedAt)}</Fact>
+      <Fact term="By">{actorName(upload.requestedBy)}</Fact>
+      {upload.usable && upload.summary !== undefined && <Fact term="Rows">{formatCount(upload.summary.rows)}</Fact>}
+      {upload.usable ? (
+        <Fact term="Complete">{upload.needsAcknowledgement ? "Not proven" : "Proven"}</Fact>
+      ) : (
+        <Fact term="State">
+          <StateBadge state={upload.state} />
+        </Fact>
+      )}
+    </>
+  );
 }

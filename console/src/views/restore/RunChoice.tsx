@@ -1,8 +1,9 @@
-import { Stack, Switch, Text, TextInput } from "@mantine/core";
+import { Stack, Switch, Text } from "@mantine/core";
 import { useState } from "react";
 
 import { useMay } from "../../api/queries";
-import { Notice } from "./parts";
+import { NameConfirmation } from "../../ui/NameConfirmation";
+import { Notice } from "../../ui/Notice";
 
 interface Props {
   database: string;
@@ -17,9 +18,7 @@ interface Props {
 /** Whether the live database is replaced, and the name that confirms it. */
 export function RunChoice({ database, dryRun, onDryRun, confirm, onConfirm, error }: Props) {
   const mayRun = useMay("restores:run");
-  const mayRehearse = useMay("restores:rehearse");
   const [refused, setRefused] = useState(false);
-  const lacking = mayRehearse ? "restores:run" : "restores:rehearse";
   return (
     <Stack gap="md">
       <Switch
@@ -45,29 +44,25 @@ export function RunChoice({ database, dryRun, onDryRun, confirm, onConfirm, erro
             tone={refused ? "warn" : "quiet"}
             title={refused ? "You can’t turn the dry run off" : "Only a dry run is possible"}
           >
-            A real run needs the permission <code>restores:run</code>, and your role lacks <code>{lacking}</code>.
+            A real run needs the permission <code>restores:run</code>, which your role lacks.
           </Notice>
         </div>
       )}
       {!dryRun && (
-        <Notice tone="danger" title={`This replaces the database ${database}`}>
-          <Stack gap="sm" mt="xs">
+        <Notice tone="bad" title={`This replaces the database ${database}`}>
+          <Stack gap="sm" mt="xs" c="var(--mantine-color-text)">
             <Text size="sm">
               Everybody who uses {database} works on the restored data afterwards. What was written since the file was made is no
               longer there, but in the database that is kept. Sessions are ended for the moment of the exchange. If the restore
               fails, {database} stays as it is.
             </Text>
-            <TextInput
-              label={`Type ${database} to confirm`}
+            <NameConfirmation
+              database={database}
               value={confirm}
-              onChange={(event) => onConfirm(event.currentTarget.value)}
+              onChange={onConfirm}
               error={error}
               maxLength={63}
-              maw={360}
-              autoComplete="off"
-              autoCapitalize="off"
-              autoCorrect="off"
-              spellCheck={false}
+              maw={400}
               data-field="target"
             />
           </Stack>

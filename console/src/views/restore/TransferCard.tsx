@@ -23,7 +23,7 @@ export function TransferCard({ transfer: t }: { transfer: Transfer }) {
     left === undefined || t.phase !== "sending" ? undefined : `about ${formatDuration(Math.max(1, left))} left`,
   ];
   return (
-    <div className={`${classes.choices} ${classes.card}`}>
+    <div className={classes.transfer}>
       <Stack gap="sm">
         <div>
           <Title order={3} size="h5" className="breakable">
@@ -44,6 +44,8 @@ export function TransferCard({ transfer: t }: { transfer: Transfer }) {
                 animated={t.phase !== "sending"}
                 aria-label={`${t.file.name}: ${doing[t.phase]}`}
                 withAria
+                // At nothing per cent it is there too.
+                miw={8}
               />
             </Progress.Root>
             <Text size="sm">{words.filter((part) => part !== undefined).join(" · ")}</Text>

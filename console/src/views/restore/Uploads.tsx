@@ -6,6 +6,7 @@ import { refusalOfFiles } from "../../upload/file";
 import { memory } from "../../upload/memory";
 import { startTransfer, useTransfer } from "../../upload/transfers";
 import { announce } from "../../ui/announce";
+import { actorName } from "../../ui/actor";
 import { formatBytes, formatTime, plural } from "../../ui/format";
 import { GuardedButton } from "../../ui/Guarded";
 import { JobProgress } from "../../ui/JobProgress";
@@ -14,7 +15,7 @@ import { StateBadge } from "../../ui/StateBadge";
 import { Failed, Loading } from "../../ui/States";
 import { Ago } from "../../ui/Time";
 import { InspectionResult } from "./InspectionResult";
-import { Notice } from "./parts";
+import { Notice } from "../../ui/Notice";
 import classes from "./restore.module.css";
 
 interface Props {
@@ -144,7 +145,8 @@ function UploadRow({ upload, detail, chosen, onChoose, onAbandon, acknowledged, 
             <span className={classes.row}>
               <span className={`${classes.name} breakable`}>{u.filename}</span>
               <span className={classes.meta}>
-                {formatBytes(u.size)}, uploaded <Ago at={u.requestedAt} />, {formatTime(u.requestedAt)}, by {u.requestedBy.name}
+                {formatBytes(u.size)}, uploaded <Ago at={u.requestedAt} />, {formatTime(u.requestedAt)}, by{" "}
+                {actorName(u.requestedBy)}
               </span>
               <span className={classes.end}>
                 <StateBadge state={u.state} />

@@ -1,4 +1,5 @@
 import type { Backup, Upload } from "../../api/queries";
+import { nameMissing } from "../../ui/NameConfirmation";
 import type { Transfer } from "../../upload/transfers";
 
 /** What the operator has decided so far. */
@@ -31,7 +32,7 @@ export function whatIsMissing(plan: Plan): Missing[] {
   else if (plan.way === "upload" && plan.upload?.needsAcknowledgement === true && !plan.acknowledged) {
     missing.push({ field: "acknowledgement", message: "Nothing proves that the file is complete: tick that you know this." });
   }
-  const target = missingTarget(plan);
+  const target = plan.dryRun ? undefined : nameMissing(plan.database, plan.confirm);
   if (target !== undefined) missing.push({ field: "target", message: target });
   return missing;
 }
@@ -56,13 +57,4 @@ function missingFile({ upload, transfer }: Plan): string | undefined {
     default:
       return `${upload.filename} was rejected. Read why, then choose another file.`;
   }
-}
-
-function missingTarget({ dryRun, confirm, database }: Plan): string | undefined {
-  if (dryRun || confirm === database) return undefined;
-  const type = `Type ${database} to confirm that it is replaced`;
-  if (confirm === "") return `The target is not confirmed. ${type}.`;
-  if (confirm.trim() === database) return `There is a space before or after the name. ${type}.`;
-  if (confirm.trim().toLowerCase() === database.toLowerCase()) return `Capital and small letters count. ${type}.`;
-  return `“${confirm}” is another name. ${type}.`;
 }

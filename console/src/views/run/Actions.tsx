@@ -22,10 +22,12 @@ interface Props {
   restore: RestoreDetail;
   /** Takes the focus where the button is gone that had it. */
   said: RefObject<HTMLElement | null>;
+  /** The window of what is kept has ended by the clock, whatever the API said before. */
+  over: boolean;
 }
 
 /** What can be done with a restore in its state. */
-export function Actions({ restore: r, said }: Props) {
+export function Actions({ restore: r, said, over }: Props) {
   const [asked, setAsked] = useState<"apply" | "undo" | "cancel">();
   const [, go] = useLocation();
   const close = () => setAsked(undefined);
@@ -45,17 +47,31 @@ export function Actions({ restore: r, said }: Props) {
         </GuardedButton>
       )}
       {r.state === "rehearsed" && (
-        <GuardedButton color="red" refusal={refusalOf(r.can?.apply)} onClick={() => setAsked("apply")}>
+        <GuardedButton
+          color="red"
+          refusal={refusalOf(r.can?.apply) || (over && "The time to apply the copy has ended.")}
+          onClick={() => setAsked("apply")}
+        >
           Apply…
         </GuardedButton>
       )}
       {r.state === "restored" && (
-        <GuardedButton color="red" variant="light" refusal={refusalOf(r.can?.undo)} onClick={() => setAsked("undo")}>
+        <GuardedButton
+          color="red"
+          variant="light"
+          refusal={refusalOf(r.can?.undo) || (over && "The time to undo the restore has ended.")}
+          onClick={() => setAsked("undo")}
+        >
           Undo…
         </GuardedButton>
       )}
       {stopped && (
-        <GuardedButton needs="restores:rehearse" variant="default" onClick={() => go(paths.restoreOptions(r.database, r.source))}>
+        <GuardedButton
+          needs="restores:rehearse"
+          refusal={r.inDoubt !== undefined && `It is not known yet whether ${r.database} was replaced.`}
+          variant="default"
+          onClick={() => go(paths.restoreOptions(r.database, r.source))}
+        >
           Restore this file again…
         </GuardedButton>
       )}

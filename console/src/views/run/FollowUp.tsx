@@ -51,11 +51,11 @@ export function FollowUpPanel({ restore: r }: { restore: RestoreDetail }) {
 export function InDoubt({ restore: r }: { restore: RestoreDetail }) {
   if (r.inDoubt === undefined) return null;
   return (
-    <Notice urgent tone="warn" title={`It is not known whether the ${r.inDoubt} replaced ${r.database}`}>
+    <Notice urgent tone="warn" title="Wait until it is known">
       <Stack gap="xs" maw="75ch">
         <Text size="sm">
-          The database’s server did not answer when it was asked. It is asked again by itself as soon as it can be reached, and
-          this page says then what was found.
+          The database’s server did not answer when it was asked what came of the {r.inDoubt}. It is asked again by itself as soon
+          as it can be reached, and this page says then what was found.
         </Text>
         <Text size="sm">
           Until then look into {r.database} before you rely on it, start no other restore of it, and do not drop any database on

@@ -1,7 +1,7 @@
 import { Anchor, Text } from "@mantine/core";
 import { Link } from "wouter";
 
-import { isOpen, type RestoreDetail } from "../../api/queries";
+import type { RestoreDetail } from "../../api/queries";
 import { paths } from "../../app/routes";
 import { actorName } from "../../ui/actor";
 import { Fact, Facts } from "../../ui/Facts";
@@ -65,7 +65,7 @@ export function Particulars({ restore: r }: { restore: RestoreDetail }) {
             {r.held.bytes !== undefined && `, ${formatBytes(r.held.bytes)}`}, until <Time at={r.held.until} />
           </Fact>
         )}
-        {report?.realSeconds !== undefined && !isOpen(r) && (
+        {report?.realSeconds !== undefined && (r.state === "rehearsed" || r.state === "expired") && (
           <Fact term="A real run">would take about {formatDuration(report.realSeconds)}</Fact>
         )}
         {report?.applySeconds !== undefined && r.state === "rehearsed" && (

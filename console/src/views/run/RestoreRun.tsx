@@ -19,7 +19,7 @@ import { outcome, secondsLeft } from "./outcome";
 import { Particulars } from "./Particulars";
 import { ReportView } from "./report/ReportView";
 import classes from "./RestoreRun.module.css";
-import { stageNames, Stages } from "./Stages";
+import { stageMeanings, stageNames, Stages } from "./Stages";
 
 export default function RestoreRun({ database, id }: { database: string; id: string }) {
   const restore = useRestore(database, id);
@@ -51,12 +51,15 @@ function useChangesAnnounced(r: RestoreDetail | undefined) {
 
 function changeOf(r: RestoreDetail): string {
   const f = r.followUp;
-  if (isOpen(r)) return r.progress?.stage === undefined ? "The restore has begun." : `Stage: ${stageNames[r.progress.stage]}.`;
+  if (isOpen(r))
+    return r.progress?.stage === undefined
+      ? "The restore has begun."
+      : `${stageNames[r.progress.stage]}: ${stageMeanings[r.progress.stage]}.`;
   if (f?.state === "queued" || f?.state === "running")
     return `The ${f.kind} ${f.state === "queued" ? "waits for its turn" : "is under way"}.`;
   const ending =
     f === undefined || f.state === "done"
-      ? `The restore is ${r.state}.`
+      ? `${r.state.charAt(0).toUpperCase()}${r.state.slice(1)}.`
       : `The ${f.kind} ${f.state === "failed" ? "failed" : "was cancelled"}.`;
   return `${ending} ${outcome(r, Date.now())}`;
 }
@@ -101,7 +104,7 @@ function Heading({ restore: r, said }: { restore: RestoreDetail; said: RefObject
             <StateBadge state={r.state} />
           </Group>
         </Stack>
-        <Actions restore={r} said={said} />
+        <Actions restore={r} said={said} over={r.held !== undefined && secondsLeft(r.held.until, now) === 0} />
       </Group>
       <Text ref={said} tabIndex={-1} size="lg" maw="75ch" className={classes.outcome}>
         {outcome(r, now)}

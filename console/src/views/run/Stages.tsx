@@ -17,7 +17,7 @@ export const stageNames: Record<Stage, string> = {
   switch: "Switch",
 };
 
-const meaning: Record<Stage, string> = {
+export const stageMeanings: Record<Stage, string> = {
   inspect: "The file is checked",
   stage: "An empty copy is made beside live",
   load: "The file is loaded into the copy",
@@ -59,7 +59,7 @@ function Line({ step, number }: { step: Step; number: number }) {
           <span className="visually-hidden">: </span>
         </span>
         <span className={classes.state}>{stateOf(step)}</span>
-        <span className={classes.meaning}>{meaning[step.stage]}</span>
+        <span className={classes.meaning}>{stageMeanings[step.stage]}</span>
       </span>
     </li>
   );

@@ -40,7 +40,9 @@ function Verdict({ restore: r, report, tense }: { restore: RestoreDetail; report
   const start = () => download.mutate(undefined, { onSuccess: () => announce("The report was downloaded.") });
   return (
     <Panel
-      title={tense === "would" ? "What would change" : "What changed"}
+      title={
+        r.state === "undone" ? "What had changed, before it was undone" : tense === "would" ? "What would change" : "What changed"
+      }
       aside={
         <Button
           variant="default"

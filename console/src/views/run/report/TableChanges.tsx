@@ -1,6 +1,6 @@
 import { Group, Switch, Text, TextInput } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { Fragment, useEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
 import { formatCount, formatDifference, plural } from "../../../ui/format";
@@ -174,7 +174,7 @@ function Line({ table: t, index, measure, tense }: LineProps) {
   return (
     <tr ref={measure} data-index={index} aria-rowindex={index + 2}>
       <th scope="row" className="breakable">
-        {tableName(t)}
+        <Name of={tableName(t)} />
       </th>
       <td data-label={cell("live")}>
         {t.live < 0 ? <Absent>{tense === "would" ? "not in live" : "was not there"}</Absent> : formatCount(t.live)}
@@ -197,6 +197,15 @@ function Line({ table: t, index, measure, tense }: LineProps) {
     </tr>
   );
 }
+
+/** Breaks between the words of a name, where it has to. */
+const Name = ({ of }: { of: string }) =>
+  of.split(/(?<=[_.])/).map((word, i) => (
+    <Fragment key={i}>
+      {i > 0 && <wbr />}
+      {word}
+    </Fragment>
+  ));
 
 const Absent = ({ children }: { children: string }) => (
   <Text span size="sm" c="dimmed">

@@ -52,6 +52,7 @@ test("the verdict counts every table once", () => {
       "1 table with 85 rows would be added, and 1 would keep its number of rows.",
   );
   expect(tablesVerdict({ tables }, "did")).toContain("1 table with 2 rows was removed");
+  expect(tablesVerdict({ tables: [table("gone", 0, -1)] }, "would")).toBe("1 table with 0 rows would be removed.");
   expect(tablesVerdict({ tables: [table("a", 2000, 2000), table("b", 1, 1)] }, "would")).toBe(
     "Live and the copy have as many rows in each of 2 tables.",
   );

@@ -24,6 +24,7 @@ const passive = (n: number, tense: Tense, verb: "go" | "come" | "change") =>
 
 const list = new Intl.ListFormat("en", { type: "conjunction" });
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
+// Sums are taken from 0, not negated: the locale would write the negative of none as "-0".
 const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1) + ".";
 
 /** What the restore means for the tables' rows, in a sentence. */
@@ -40,7 +41,7 @@ export function tablesVerdict(report: Report, tense: Tense): string {
   const parts: string[] = [];
   if (losers.length > 0) {
     parts.push(
-      `${plural(losers.length, "table")} ${w.lose} ${plural(-sum(losers.map(difference)), "row")}${inAll(losers.length)}`,
+      `${plural(losers.length, "table")} ${w.lose} ${plural(0 - sum(losers.map(difference)), "row")}${inAll(losers.length)}`,
     );
   }
   if (winners.length > 0) {
@@ -50,7 +51,7 @@ export function tablesVerdict(report: Report, tense: Tense): string {
   }
   if (gone.length > 0) {
     parts.push(
-      `${plural(gone.length, "table")} with ${plural(-sum(gone.map(difference)), "row")} ${passive(gone.length, tense, "go")}`,
+      `${plural(gone.length, "table")} with ${plural(0 - sum(gone.map(difference)), "row")} ${passive(gone.length, tense, "go")}`,
     );
   }
   if (come.length > 0) {
@@ -79,9 +80,8 @@ export function newerVerdict(report: Report, tense: Tense): string | undefined {
   if (newer.length === 0) return undefined;
   const n = sum(newer.map((t) => t.newerInLive!));
   const are = tense === "would" ? (n === 1 ? "is" : "are") : n === 1 ? "was" : "were";
-  const lost =
-    tense === "would" ? words.would.lose.replace("lose", "be lost") : `${n === 1 ? "is" : "are"} in the replaced database only`;
-  return `${plural(n, "row")} in ${plural(newer.length, "table")} of live ${are} newer than the newest in the file, and ${lost}.`;
+  const lost = tense === "would" ? "and would be lost" : `so the restored database lacks ${n === 1 ? "it" : "them"}`;
+  return `${plural(n, "row")} in ${plural(newer.length, "table")} of live ${are} newer than the newest in the file, ${lost}.`;
 }
 
 /** What it means for the schema, in a sentence. */
