@@ -75,6 +75,15 @@ export class Api {
     return b;
   }
 
+  deleteBackup({ database, id }: Backup) {
+    return good(this.client.DELETE("/api/databases/{database}/backups/{id}", { params: { path: { database, id } } }));
+  }
+
+  /** A link to a backup's file. */
+  downloadLink({ database, id }: Backup) {
+    return good(this.client.POST("/api/databases/{database}/backups/{id}/download", { params: { path: { database, id } } }));
+  }
+
   restore(database: string, id: string): Promise<Restore> {
     return good(this.client.GET("/api/databases/{database}/restores/{id}", { params: { path: { database, id } } }));
   }
@@ -159,7 +168,11 @@ export class Api {
   }
 }
 
-/** A call of an outside scheduler. */
-export function callCron(key: string): Promise<Response> {
-  return fetch(`${stack.url}/cron/backups`, { method: "POST", headers: { "X-Cron-Key": key } });
+/** A call of an outside scheduler, for some databases: those of other tests are left alone. */
+export function callCron(key: string, databases: string[]): Promise<Response> {
+  return fetch(`${stack.url}/cron/backups`, {
+    method: "POST",
+    headers: { "X-Cron-Key": key, "Content-Type": "application/json" },
+    body: JSON.stringify({ databases }),
+  });
 }
