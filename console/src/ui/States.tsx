@@ -87,7 +87,9 @@ export function Answer<T>({
   label: string;
   children: (data: T) => ReactNode;
 }) {
-  if (query.data === undefined) {
+  // What is gone must not look as if it were there.
+  const gone = query.error !== null && asProblem(query.error).status === 404;
+  if (query.data === undefined || gone) {
     if (query.error === null) return <Loading label={label} />;
     return <Failed error={query.error} onRetry={() => void query.refetch()} />;
   }
