@@ -89,12 +89,12 @@ test("while the service is slow the button is busy, and a second press is no sec
   const sent = posts(page);
   const button = createButton(page).first();
   await button.click();
-  await expect(button).toHaveAttribute("data-loading", "true");
+  await expect(button).toHaveAttribute("aria-busy", "true");
   await button.click({ force: true });
   await page.keyboard.press("Enter");
   letThrough();
   await expect(rowsOf(page)).toHaveCount(1);
-  await expect(button).not.toHaveAttribute("data-loading", "true");
+  await expect(button).not.toHaveAttribute("aria-busy", "true");
   expect(sent).toHaveLength(1);
   expect((await api.backups(database)).items).toHaveLength(1);
 });
