@@ -254,12 +254,10 @@ test("5,000 backups scroll to their end, smoothly, with few rows in the document
   await expect(page.getByRole("heading", { name: "Backup Inventory" })).toBeInViewport();
   await expect(table.locator("[aria-rowindex='2']")).toBeVisible();
   const tasks = await page.evaluate(() => (window as unknown as { e2eTasks: number[] }).e2eTasks);
-  test
-    .info()
-    .annotations.push({
-      type: "scrolling",
-      description: `at most ${most} rows; long tasks: ${tasks.map(Math.round).join(" ")} ms`,
-    });
+  test.info().annotations.push({
+    type: "scrolling",
+    description: `at most ${most} rows; long tasks: ${tasks.map(Math.round).join(" ")} ms`,
+  });
   expect(most).toBeLessThan(60);
   expect(Math.max(0, ...tasks)).toBeLessThan(200);
 });
