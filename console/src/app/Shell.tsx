@@ -7,7 +7,7 @@ import { useDatabases, useMe } from "../api/queries";
 import { useSession } from "../auth/session";
 import { Brand } from "../ui/Brand";
 import { Empty, Failed, LoadingPage } from "../ui/States";
-import { useArrival } from "./arrival";
+import { Arrival } from "./arrival";
 import { useDatabase } from "./database";
 import { paths, patterns } from "./routes";
 import classes from "./Shell.module.css";
@@ -22,7 +22,6 @@ const ActivityLog = lazy(() => import("../views/activity/ActivityLog"));
 /** The frame of every view: what it is about, where one can go, who is signed in. */
 export function Shell() {
   const main = useRef<HTMLDivElement>(null);
-  useArrival(main);
   return (
     <>
       <a
@@ -48,6 +47,7 @@ export function Shell() {
       >
         <Suspense fallback={<LoadingPage label="Loading" />}>
           <Views />
+          <Arrival main={main} />
         </Suspense>
       </Container>
     </>

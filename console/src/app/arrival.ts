@@ -3,9 +3,9 @@ import { useLocation } from "wouter";
 
 /**
  * Begins a view that was gone to at its top, and gives it the focus where what had it is gone with the view before. Going back leaves the
- * browser where it was.
+ * browser where it was. It stands beside the views, within what waits for them to be loaded: till then the view before is only hidden.
  */
-export function useArrival(main: RefObject<HTMLElement | null>) {
+export function Arrival({ main }: { main: RefObject<HTMLElement | null> }) {
   const [location] = useLocation();
   const here = useRef(location);
   const back = useRef(false);
@@ -21,4 +21,5 @@ export function useArrival(main: RefObject<HTMLElement | null>) {
     back.current = false;
     if (document.activeElement === document.body) main.current?.focus({ preventScroll: true });
   }, [location, main]);
+  return null;
 }
