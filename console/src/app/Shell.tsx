@@ -7,6 +7,7 @@ import { useDatabases, useMe } from "../api/queries";
 import { useSession } from "../auth/session";
 import { Brand } from "../ui/Brand";
 import { Empty, Failed, LoadingPage } from "../ui/States";
+import { useArrival } from "./arrival";
 import { useDatabase } from "./database";
 import { paths, patterns } from "./routes";
 import classes from "./Shell.module.css";
@@ -21,6 +22,7 @@ const ActivityLog = lazy(() => import("../views/activity/ActivityLog"));
 /** The frame of every view: what it is about, where one can go, who is signed in. */
 export function Shell() {
   const main = useRef<HTMLDivElement>(null);
+  useArrival(main);
   return (
     <>
       <a

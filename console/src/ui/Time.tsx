@@ -1,4 +1,3 @@
-import { Tooltip } from "@mantine/core";
 import { useEffect, useState } from "react";
 
 import { formatAgo, formatExactTime, formatTime } from "./format";
@@ -13,14 +12,14 @@ export function useNow(every: number): number {
   return now;
 }
 
+// The exact time is the browser's own tooltip: lists have hundreds of times, and a drawn one is what a row costs most.
+
 /** A time in the browser's zone and locale, the exact one on hover and for screen readers. */
 export function Time({ at }: { at: string }) {
   return (
-    <Tooltip label={formatExactTime(at)}>
-      <time dateTime={at} title="">
-        {formatTime(at)}
-      </time>
-    </Tooltip>
+    <time dateTime={at} title={formatExactTime(at)}>
+      {formatTime(at)}
+    </time>
   );
 }
 
@@ -28,8 +27,8 @@ export function Time({ at }: { at: string }) {
 export function Ago({ at }: { at: string }) {
   const now = useNow(10);
   return (
-    <Tooltip label={formatExactTime(at)}>
-      <time dateTime={at}>{formatAgo(at, now)}</time>
-    </Tooltip>
+    <time dateTime={at} title={formatExactTime(at)}>
+      {formatAgo(at, now)}
+    </time>
   );
 }

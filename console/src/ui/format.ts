@@ -3,6 +3,7 @@
 const locale = undefined;
 const count = new Intl.NumberFormat(locale);
 const signed = new Intl.NumberFormat(locale, { signDisplay: "exceptZero" });
+const tenths = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
 const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 const fullDay = new Intl.DateTimeFormat(locale, { dateStyle: "full" });
@@ -18,6 +19,20 @@ export const plural = (n: number, one: string, many = `${one}s`) => `${count.for
 
 const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
 
+const sizeFormats = new Map<string, Intl.NumberFormat>();
+
+/** Kept, since making one takes longer than all else in a row of a list. */
+function sizeFormat(unit: (typeof units)[number], maximumFractionDigits: number): Intl.NumberFormat {
+  const key = `${unit} ${maximumFractionDigits}`;
+  let format = sizeFormats.get(key);
+  if (format === undefined) {
+    const unitDisplay = unit === "byte" ? "long" : "short";
+    format = new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay, maximumFractionDigits });
+    sizeFormats.set(key, format);
+  }
+  return format;
+}
+
 /** Bytes in decimal units, as disks and S3 prices count. */
 export function formatBytes(bytes: number): string {
   let value = bytes;
@@ -26,12 +41,8 @@ export function formatBytes(bytes: number): string {
     value /= 1000;
     unit++;
   }
-  return new Intl.NumberFormat(locale, {
-    style: "unit",
-    unit: units[unit],
-    unitDisplay: unit === 0 ? "long" : "short",
-    maximumFractionDigits: unit === 0 ? 0 : value < 10 ? 2 : 1,
-  }).format(value);
+  const digits = unit === 0 ? 0 : value < 10 ? 2 : 1;
+  return sizeFormat(units[unit]!, digits).format(value);
 }
 
 export const formatTime = (at: string | Date) => dateTime.format(new Date(at));
@@ -61,7 +72,7 @@ export function formatAgo(at: string | Date, now = Date.now()): string {
 /** A length of time, in its two largest units: `1 h 5 min`, `42 s`, `4 ms`. */
 export function formatDuration(seconds: number): string {
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 10) return `${new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(seconds)} s`;
+  if (seconds < 10) return `${tenths.format(seconds)} s`;
   const s = Math.round(seconds);
   if (s < 60) return `${s} s`;
   const [d, h, m] = [Math.floor(s / 86_400), Math.floor((s % 86_400) / 3600), Math.floor((s % 3600) / 60)];

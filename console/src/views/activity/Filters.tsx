@@ -27,7 +27,8 @@ export function Filters({ filter, onChange }: Props) {
     placeholder: "All",
     size: "xs" as const,
     clearable: true,
-    clearButtonProps: { "aria-label": `Clear the ${name}`, tabIndex: 0 },
+    // By itself it is for the mouse only.
+    clearButtonProps: { "aria-label": `Clear the ${name}`, "aria-hidden": false, tabIndex: 0 },
   });
   return (
     <div role="search" aria-label="Filter the activity" className={classes.bar}>

@@ -2,7 +2,7 @@ import { Button, Group, Table, Text } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { useId, useState, type KeyboardEvent, type PointerEvent } from "react";
 
-import { formatBytes, formatClock, formatDay, formatDuration, formatTime, plural } from "../../ui/format";
+import { formatBytes, formatDay, formatDuration, formatTime, plural } from "../../ui/format";
 import { IconChevronDown } from "../../ui/icons";
 import classes from "./History.module.css";
 import { nearest, place, ticks, type Point } from "./history";
@@ -20,6 +20,9 @@ const sizes = { top: 24, bottom: 104 };
 const durations = { top: 146, bottom: 180 };
 const height = 206;
 const betweenDays = 130;
+const betweenTimes = 240;
+// Milliseconds; within two days the day alone says too little.
+const shortest = 2 * 86_400_000;
 
 /** Size and duration of backups over time: a chart, and the same as a table. */
 export default function History({ database, points }: Props) {
@@ -127,9 +130,9 @@ function Chart({ database, points, width, picked, onPick }: ChartProps) {
 type AxesProps = { width: number } & ReturnType<typeof scalesOf>;
 
 function Axes({ width, time: [first, last], sizeTicks, secondsTicks, x, size, seconds }: AxesProps) {
-  const steps = Math.max(1, Math.floor((width - left) / betweenDays));
-  const days = Array.from({ length: steps + 1 }, (_, i) => first + ((last - first) * i) / steps);
-  const short = last - first < 2 * 86_400_000;
+  const short = last - first < shortest;
+  const steps = Math.floor((width - left) / (short ? betweenTimes : betweenDays));
+  const labelled = Array.from({ length: steps + 1 }, (_, i) => last - ((last - first) * i) / Math.max(steps, 1));
   return (
     <>
       <text x={0} y={sizes.top - 14}>
@@ -149,9 +152,9 @@ function Axes({ width, time: [first, last], sizeTicks, secondsTicks, x, size, se
           </text>
         </g>
       ))}
-      {days.map((day, i) => (
-        <text key={day} x={x(day)} y={height - 4} textAnchor={i === 0 ? "start" : i === steps ? "end" : "middle"}>
-          {short ? formatClock(new Date(day)) : formatDay(day)}
+      {labelled.map((at, i) => (
+        <text key={at} x={x(at)} y={height - 4} textAnchor={i === 0 ? "end" : i === steps ? "start" : "middle"}>
+          {short ? formatTime(new Date(at)) : formatDay(at)}
         </text>
       ))}
     </>
