@@ -25,11 +25,15 @@ test("the row appears at once, with progress, and turns to created by itself", a
   await expect(row).toContainText(`By ${ben.name}`);
   await expect(page.getByRole("status").filter({ hasText: `The backup ${made!.filename} is queued.` })).toBeAttached();
   await expect(row).toContainText("Running");
-  await expect(row.getByRole("progressbar", { name: `Progress of ${made!.filename}` })).toBeVisible();
+  const progress = row.getByRole("progressbar", { name: `Progress of ${made!.filename}` });
+  await expect(progress).toBeVisible();
+  // Nothing is known of how much is done.
+  await expect(progress).not.toHaveAttribute("aria-valuenow");
+  await expect(progress).toHaveAttribute("aria-valuetext", "under way");
   await release();
   await expect(row).toContainText("Created", { timeout: 60_000 });
   await expect(row).toContainText("SHA-256");
-  await expect(row.getByRole("progressbar")).toHaveCount(0);
+  await expect(progress).toHaveCount(0);
   await expect(page.getByRole("status").filter({ hasText: `The backup ${made!.filename} was created.` })).toBeAttached();
   await expect(page.getByRole("region", { name: "Newest proven backup" })).toContainText(made!.filename);
 });
@@ -47,7 +51,7 @@ test("a double click makes one backup, and another press while it is queued make
   // While one runs another can be queued behind it; a third would be the same as the second.
   await createButton(page).click();
   await expect(rowsOf(page)).toHaveCount(2);
-  const refused = page.getByRole("button", { name: /^Create Backup: The backup .+ is queued already/ });
+  const refused = page.getByRole("button", { name: /^Create Backup ?: The backup .+ is queued already/ });
   await expect(refused).toHaveAttribute("aria-disabled", "true");
   await refused.click({ force: true });
   await page.keyboard.press("Enter");
@@ -85,12 +89,12 @@ test("while the service is slow the button is busy, and a second press is no sec
   const sent = posts(page);
   const button = createButton(page).first();
   await button.click();
-  await expect(button).toHaveAttribute("data-loading", "true");
+  await expect(button).toHaveAttribute("aria-busy", "true");
   await button.click({ force: true });
   await page.keyboard.press("Enter");
   letThrough();
   await expect(rowsOf(page)).toHaveCount(1);
-  await expect(button).not.toHaveAttribute("data-loading", "true");
+  await expect(button).not.toHaveAttribute("aria-busy", "true");
   expect(sent).toHaveLength(1);
   expect((await api.backups(database)).items).toHaveLength(1);
 });

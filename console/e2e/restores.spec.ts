@@ -1,6 +1,7 @@
 import type { Page } from "@playwright/test";
 
-import { callsOf, expect, lockTable, problem, test } from "./lib/prepared";
+import { holdBackups, unavailable } from "./lib/inventory";
+import { callsOf, expect, test } from "./lib/prepared";
 import { ada, ben, cleo, damage, isWhole, newDatabase, seed, sql, value } from "./lib/stack";
 import { freshName } from "./lib/test";
 
@@ -10,7 +11,8 @@ const stages = ["Inspect", "Stage", "Load", "Verify", "Compare"];
 const dryRun = (page: Page) => page.getByRole("switch", { name: "Dry run" });
 const queueButton = (page: Page) => page.getByRole("button", { name: "Queue Restore" });
 const missing = (page: Page) => page.getByRole("alert").filter({ hasText: "Nothing has been queued" });
-const targetField = (page: Page, database: string) => page.getByRole("textbox", { name: `Type ${database} to confirm` });
+const targetField = (page: Page, database: string) =>
+  page.getByRole("textbox", { name: `Type the database’s name, ${database}, to confirm` });
 const tables = (page: Page) => page.getByRole("table", { name: "Rows of each table" });
 const stage = (page: Page, name: string) => page.getByRole("listitem").filter({ hasText: new RegExp(`^${name}`) });
 /** What the page says of the restore in one sentence, and its state beside the name. */
@@ -49,7 +51,7 @@ test("a backup is made, the database damaged, a dry run read, applied and undone
   await expect(review).toContainText(database);
   await expect(review).toContainText(`Dry run: ${database} stays as it is`);
 
-  const letGo = await lockTable(database, "grade");
+  const letGo = await holdBackups(database, "grade");
   await queueButton(page).click();
   await expect(stage(page, "Compare")).toHaveAttribute("aria-current", "step", { timeout: 90_000 });
   for (const name of stages.slice(0, -1)) await expect(stage(page, name)).toContainText("Done");
@@ -118,12 +120,11 @@ test.describe("a real run", () => {
     await expect(review).toContainText(`Real run: ${database} is replaced`);
 
     const field = targetField(page, database);
-    const confirm = `Type ${database} to confirm that it is replaced.`;
     for (const [typed, said] of [
-      ["", `The target is not confirmed. ${confirm}`],
-      [`${database} `, `There is a space before or after the name. ${confirm}`],
-      [database.toUpperCase(), `Capital and small letters count. ${confirm}`],
-      ["school", `“school” is another name. ${confirm}`],
+      ["", `Type ${database} first.`],
+      [`${database} `, `The name is ${database}: capital letters and spaces count.`],
+      [database.toUpperCase(), `The name is ${database}: capital letters and spaces count.`],
+      ["school", `This is not the database’s name. It is ${database}.`],
     ] as const) {
       await field.fill(typed);
       await queueButton(page).click();
@@ -193,7 +194,7 @@ test.describe("what is missing", () => {
     const page = await open(ada, { at: `/databases/${await newDatabase(freshName("empty"))}/restore` });
     await expect(page.getByText("There is no backup to restore from")).toBeVisible();
     await queueButton(page).click();
-    await expect(page.getByRole("heading", { name: "What to restore" })).toBeFocused();
+    await expect(page.locator(":focus").getByRole("heading", { name: "What to restore" })).toBeVisible();
   });
 });
 
@@ -254,9 +255,7 @@ test.describe("when the API does not answer as wished", () => {
     await page.route(restores, async (route) => {
       if (route.request().method() !== "POST" || refused) return route.fallback();
       refused = true;
-      await route.fulfill(
-        problem(503, "temporarily_unavailable", "A service that is needed does not answer.", "Try again in some seconds."),
-      );
+      await route.fulfill(unavailable);
     });
     await page
       .getByRole("radio", { name: /\.sql\.gz/ })
@@ -266,7 +265,7 @@ test.describe("when the API does not answer as wished", () => {
     await targetField(page, database).fill(database);
     await queueButton(page).click();
     const alert = page.getByRole("alert").filter({ hasText: "The restore was not queued" });
-    await expect(alert).toContainText("A service that is needed does not answer.");
+    await expect(alert).toContainText("The storage does not answer.");
     await expect(alert).toContainText("Try again in some seconds.");
     await expect(targetField(page, database)).toHaveValue(database);
     await expect(dryRun(page)).not.toBeChecked();

@@ -2,7 +2,8 @@ import type { Page } from "@playwright/test";
 import { readFile } from "node:fs/promises";
 
 import { Api, type Backup, type Restore } from "./lib/api";
-import { callsOf, expect, lockTable, problem, test } from "./lib/prepared";
+import { holdBackups, unavailable } from "./lib/inventory";
+import { callsOf, expect, test } from "./lib/prepared";
 import { ada, ben, damage, newDatabase, sql, value } from "./lib/stack";
 import { freshName } from "./lib/test";
 
@@ -76,16 +77,12 @@ test.describe("the report", () => {
   test("a report that can't be downloaded is said, and tried again", async ({ open, watch }) => {
     watch.allow(/503/);
     const page = await open(ada, { at: viewOf(restore) });
-    await page.route(
-      /\/report$/,
-      (route) => route.fulfill(problem(503, "temporarily_unavailable", "A service does not answer.")),
-      {
-        times: 1,
-      },
-    );
+    await page.route(/\/report$/, (route) => route.fulfill(unavailable), {
+      times: 1,
+    });
     await page.getByRole("button", { name: "Download the report" }).click();
     const alert = page.getByRole("alert").filter({ hasText: "The report could not be downloaded" });
-    await expect(alert).toContainText("A service does not answer.");
+    await expect(alert).toContainText("The storage does not answer.");
     const begun = page.waitForEvent("download");
     await alert.getByRole("button", { name: "Try again" }).click();
     await begun;
@@ -107,7 +104,7 @@ test.describe("the report", () => {
     await expect(field).toBeFocused();
     await expect(dialog).toContainText("1 table would lose 3 rows");
     await field.press("Enter");
-    await expect(field).toHaveAccessibleDescription(`Type the database’s name, ${database}, to confirm.`);
+    await expect(field).toHaveAccessibleDescription(`Type ${database} first.`);
     await field.fill("school");
     await field.press("Enter");
     await expect(field).toHaveAccessibleDescription(`This is not the database’s name. It is ${database}.`);
@@ -122,12 +119,12 @@ test.describe("the report", () => {
     expect(calls, "what was sent").toHaveLength(0);
 
     // Where the API refuses, the dialog stays, with what was typed.
-    await page.route(/\/apply$/, (route) => route.fulfill(problem(503, "temporarily_unavailable", "A service does not answer.")));
+    await page.route(/\/apply$/, (route) => route.fulfill(unavailable));
     await button.click();
     await field.fill(database);
     await field.press("Enter");
     await expect(dialog.getByRole("alert")).toContainText("The copy was not applied");
-    await expect(dialog.getByRole("alert")).toContainText("A service does not answer.");
+    await expect(dialog.getByRole("alert")).toContainText("The storage does not answer.");
     await expect(field).toHaveValue(database);
     await dialog.getByRole("button", { name: "Go back" }).click();
     expect(await value(database, "SELECT count(*) FROM grade")).toBe("0");
@@ -152,7 +149,7 @@ test.describe("stopping", () => {
     backup = await api.createdBackup(await newDatabase(freshName("stopped")));
   });
   test.beforeEach(async () => {
-    letGo = await lockTable(backup.database, "grade");
+    letGo = await holdBackups(backup.database, "grade");
   });
   test.afterEach(() => letGo());
 
@@ -188,7 +185,7 @@ test.describe("stopping", () => {
     await expect.poll(async () => (await api.backup(database, running.id)).state).toBe("running");
     const page = await open(ada, { at: `/databases/${database}/restore?backup=${backup.id}` });
     await page.getByRole("switch", { name: "Dry run" }).uncheck();
-    await page.getByRole("textbox", { name: `Type ${database} to confirm` }).fill(database);
+    await page.getByRole("textbox", { name: `Type the database’s name, ${database}, to confirm` }).fill(database);
     await page.getByRole("button", { name: "Queue Restore" }).click();
     await expect(main(page)).toContainText("Waits for a backup that runs now.");
     await expect(main(page)).toContainText(`Not begun. The live database ${database} is as it was.`);

@@ -145,6 +145,15 @@ func copyOnServer(ctx context.Context, fields map[string]any, as string) error {
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	// A login that is prepared for restores loads one at a time: where the owner may make others, the copy does without it.
+	var makesLogins bool
+	if err := conn.QueryRow(ctx, "SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user").Scan(&makesLogins); err != nil {
+		return err
+	}
+	if makesLogins {
+		delete(fields, "restoreUsername")
+		delete(fields, "restorePassword")
+	}
 	name := pgx.Identifier{as}.Sanitize()
 	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+pgx.Identifier{source}.Sanitize()); err != nil {
 		return err

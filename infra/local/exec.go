@@ -24,7 +24,7 @@ const execDir = ".local/exec"
 // The command's environment gets LOCAL_URL (page and API), LOCAL_ISSUER_URL, LOCAL_AWS_URL, LOCAL_DIR (the state folder) and
 // LOCAL_PROGRAM (this program).
 func execute(ctx context.Context, args []string, out, errOut io.Writer) (err error) {
-	s := settings{dir: execDir, clusterSettings: map[string]string{
+	s := settings{dir: execDir, makesLogins: true, clusterSettings: map[string]string{
 		"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}} // what is removed at the end need not be durable
 	f := flag.NewFlagSet("local exec", flag.ContinueOnError)
 	s.flags(f)

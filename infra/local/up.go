@@ -27,8 +27,10 @@ type settings struct {
 	dir           string
 	reports       bool
 	root          string
-	// clusterSettings and hints are not flags: exec's server need not survive a crash, and only up's ports can be chosen by make.
+	// clusterSettings, makesLogins and hints are not flags: exec's server need not survive a crash, its copies of the demo are restored side
+	// by side, and only up's ports can be chosen by make.
 	clusterSettings map[string]string
+	makesLogins     bool
 	hints           struct{ API, AWS, Issuer string }
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/backup-restore/backup-restore/infra/local/demo"
 	"github.com/backup-restore/backup-restore/infra/local/pgcluster"
 	"github.com/backup-restore/backup-restore/infra/local/stack"
@@ -59,9 +61,27 @@ func (w *world) startDemo(ctx context.Context) (err error) {
 		return err
 	}
 	c := d.Credentials
+	if w.settings.makesLogins {
+		if err := letMakeLogins(ctx, w.cluster.SuperuserURL(), c.Username); err != nil {
+			return err
+		}
+	}
 	w.served = database{Database: stack.Database{Name: d.Name, Secret: d.SecretString()},
 		shown:  fmt.Sprintf("postgres://%s@%s:%d/%s", c.Username, c.Host, c.Port, c.DBName),
 		worker: clientPrograms(w.cluster.BinDir())}
+	return nil
+}
+
+// letMakeLogins gives a role the right to make others.
+func letMakeLogins(ctx context.Context, superuserURL, role string) error {
+	admin, err := pgx.Connect(ctx, superuserURL)
+	if err != nil {
+		return fmt.Errorf("connect to the demo's server: %w", err)
+	}
+	defer func() { _ = admin.Close(context.WithoutCancel(ctx)) }()
+	if _, err := admin.Exec(ctx, "ALTER ROLE "+pgx.Identifier{role}.Sanitize()+" CREATEROLE"); err != nil {
+		return fmt.Errorf("let %s make logins: %w", role, err)
+	}
 	return nil
 }
 

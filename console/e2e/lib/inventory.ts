@@ -22,14 +22,12 @@ export const rowsOf = (page: Page): Locator =>
 export const createButton = (page: Page): Locator => page.getByRole("button", { name: /^Create Backup/ });
 
 /**
- * Locks a table of a database, so that a backup of it runs and does not end until the lock is released. Whoever holds it ends by
- * itself before pg_dump gives up.
+ * Locks a table of a database, so that a backup of it, or a comparison with it, runs and does not end until the lock is released.
+ * Whoever holds it ends by itself before pg_dump gives up.
  */
-export async function holdBackups(database: string): Promise<() => Promise<void>> {
-  const held = sql(database, "LOCK TABLE meal_order IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(100) AS hold").catch(
-    () => undefined,
-  );
-  const locks = `SELECT count(*) FROM pg_locks WHERE relation = 'meal_order'::regclass AND mode = 'AccessExclusiveLock' AND granted`;
+export async function holdBackups(database: string, table = "meal_order"): Promise<() => Promise<void>> {
+  const held = sql(database, `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(100) AS hold`).catch(() => undefined);
+  const locks = `SELECT count(*) FROM pg_locks WHERE relation = '${table}'::regclass AND mode = 'AccessExclusiveLock' AND granted`;
   await expect.poll(() => value(database, locks)).toBe("1");
   return async () => {
     await sql(

@@ -7,6 +7,7 @@ import { useDatabases, useMe } from "../api/queries";
 import { useSession } from "../auth/session";
 import { Brand } from "../ui/Brand";
 import { Empty, Failed, LoadingPage } from "../ui/States";
+import { Arrival } from "./arrival";
 import { useDatabase } from "./database";
 import { paths, patterns } from "./routes";
 import classes from "./Shell.module.css";
@@ -46,6 +47,7 @@ export function Shell() {
       >
         <Suspense fallback={<LoadingPage label="Loading" />}>
           <Views />
+          <Arrival main={main} />
         </Suspense>
       </Container>
     </>

@@ -28,14 +28,17 @@ export function DeleteBackupDialog({ backup, onClose, onDeleted }: DialogProps) 
 function Question({ backup, onClose, onDeleted }: DialogProps & { backup: Backup }) {
   const remove = useDeleteBackup(backup.database);
   const newest = useNewestBackup(backup.database);
-  const confirm = () =>
-    remove.mutate(backup.id, {
-      onSuccess: () => {
-        announce(`${backup.filename} was deleted.`);
-        onClose();
-        onDeleted?.(backup);
-      },
-    });
+  const confirm = async () => {
+    try {
+      await remove.mutateAsync(backup.id);
+    } catch {
+      return; // it is shown
+    }
+    // Here rather than in a callback of the mutation: with the last row the list goes, and what was called back with it.
+    announce(`${backup.filename} was deleted.`);
+    onClose();
+    onDeleted?.(backup);
+  };
   return (
     <Stack>
       <Text className="breakable" fw={600}>
@@ -56,7 +59,7 @@ function Question({ backup, onClose, onDeleted }: DialogProps & { backup: Backup
         <Button variant="default" onClick={onClose} data-autofocus>
           Keep it
         </Button>
-        <BusyButton color="red" onClick={confirm} loading={remove.isPending}>
+        <BusyButton color="red" onClick={() => void confirm()} loading={remove.isPending}>
           Delete the backup
         </BusyButton>
       </Group>

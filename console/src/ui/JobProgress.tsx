@@ -73,8 +73,8 @@ export function JobProgress({ job, label }: { job: Job; label: string }) {
           striped={share === undefined}
           animated={share === undefined}
           aria-label={label}
-          aria-valuetext={share === undefined ? "under way" : undefined}
-          withAria
+          // Mantine's own attributes would say 100 % of what is not known.
+          {...(share === undefined ? { role: "progressbar", "aria-valuetext": "under way" } : { withAria: true })}
         />
       </Progress.Root>
       <Text size="xs" c="dimmed" className="breakable">

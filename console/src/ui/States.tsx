@@ -77,7 +77,13 @@ export const Missing = ({ permission }: { permission: string }) => (
   </>
 );
 
-/** A query's answer, or what there is in its place. Data that was there stays when a refresh fails, under a word about it. */
+// What is gone, or must not be seen any more.
+const over = new Set([403, 404]);
+
+/**
+ * A query's answer, or what there is in its place. Data that was there stays when a refresh fails, under a word about it, unless it is
+ * not there any more.
+ */
 export function Answer<T>({
   query,
   label,
@@ -87,7 +93,8 @@ export function Answer<T>({
   label: string;
   children: (data: T) => ReactNode;
 }) {
-  if (query.data === undefined) {
+  const gone = query.error !== null && over.has(asProblem(query.error).status);
+  if (query.data === undefined || gone) {
     if (query.error === null) return <Loading label={label} />;
     return <Failed error={query.error} onRetry={() => void query.refetch()} />;
   }

@@ -1,5 +1,5 @@
-import { Button, Select, TextInput } from "@mantine/core";
-import { useEffect, useState } from "react";
+import { Button, NativeSelect, TextInput } from "@mantine/core";
+import { useEffect, useState, type ChangeEvent } from "react";
 
 import { useDatabases } from "../../api/queries";
 import { isBackwards } from "../../ui/days";
@@ -17,24 +17,23 @@ const actionChoices = actions.map(({ group, items }) => ({
   items: items.map(({ name, label }) => ({ value: name, label })),
 }));
 
+const all = { value: "", label: "All" };
+
 /** Narrows the log down. */
 export function Filters({ filter, onChange }: Props) {
   const databases = useDatabases();
   const names = databases.data?.items.map((d) => d.name) ?? [];
   const choice = (name: "action" | "result" | "database") => ({
-    value: filter[name] ?? null,
-    onChange: (value: string | null) => onChange({ ...filter, [name]: value ?? undefined }),
-    placeholder: "All",
+    value: filter[name] ?? "",
+    onChange: (event: ChangeEvent<HTMLSelectElement>) => onChange({ ...filter, [name]: event.currentTarget.value || undefined }),
     size: "xs" as const,
-    clearable: true,
-    clearButtonProps: { "aria-label": `Clear the ${name}`, tabIndex: 0 },
   });
   return (
     <div role="search" aria-label="Filter the activity" className={classes.bar}>
       <Who value={filter.actor ?? ""} onChange={(actor) => onChange({ ...filter, actor: actor || undefined })} />
-      <Select label="What" data={actionChoices} {...choice("action")} searchable nothingFoundMessage="No action is called so" />
-      <Select label="Result" data={results} {...choice("result")} />
-      {names.length > 1 && <Select label="Database" data={names} {...choice("database")} searchable={names.length > 8} />}
+      <NativeSelect label="What" data={[all, ...actionChoices]} {...choice("action")} />
+      <NativeSelect label="Result" data={[all, ...results]} {...choice("result")} />
+      {names.length > 1 && <NativeSelect label="Database" data={[all, ...names]} {...choice("database")} />}
       <TextInput
         type="date"
         label="From"

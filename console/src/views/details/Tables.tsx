@@ -48,7 +48,8 @@ export function Tables({ tables, total }: { tables: Table[]; total: number }) {
   );
 }
 
-const lineHeight = 37;
+// As the style sheet makes it where the name fits one line, exactly: every correction of it would stop a scroll.
+const lineHeight = 38;
 
 function List({ tables, order, onOrder }: { tables: readonly Table[]; order: Order; onOrder: (order: Order) => void }) {
   const frame = useRef<HTMLDivElement>(null);

@@ -1,4 +1,5 @@
 import { Checkbox, Code, Group, Stack, Text, Title } from "@mantine/core";
+import { useId } from "react";
 
 import type { Schemas } from "../../api/client";
 import type { UploadDetail } from "../../api/queries";
@@ -21,6 +22,7 @@ interface Props {
 /** What was found in an uploaded file: the verdict first, then what leads to it. */
 export function InspectionResult({ upload, acknowledged, onAcknowledge, error }: Props) {
   const found = upload.inspection;
+  const why = useId();
   return (
     <Stack gap="md">
       <Verdict upload={upload} />
@@ -29,7 +31,9 @@ export function InspectionResult({ upload, acknowledged, onAcknowledge, error }:
           checked={acknowledged}
           onChange={(event) => onAcknowledge(event.currentTarget.checked)}
           label="I know that nothing proves this file to be complete"
-          error={error}
+          error={error === undefined ? undefined : <span id={why}>{error}</span>}
+          aria-invalid={error !== undefined || undefined}
+          aria-describedby={error === undefined ? undefined : why}
           data-field="acknowledgement"
         />
       )}

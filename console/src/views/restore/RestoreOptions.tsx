@@ -224,6 +224,7 @@ type Request = Parameters<ReturnType<typeof useCreateRestore>["mutate"]>[0]["bod
 /** Sends a plan once, however often the button is pressed, and goes to the restore that came of it. */
 function useQueue(database: string) {
   const create = useCreateRestore(database);
+  const queries = useQueryClient();
   const [, go] = useLocation();
   const busy = useRef(false);
   const intention = useRef({ body: "", key: "" });
@@ -240,6 +241,11 @@ function useQueue(database: string) {
         onSuccess: (restore) => {
           announce(`The restore of ${restore.filename} was queued.`);
           go(paths.restore(database, restore.id));
+        },
+        // What was refused may look otherwise than what is shown.
+        onError: () => {
+          void queries.invalidateQueries({ queryKey: keys.backups(database) });
+          void queries.invalidateQueries({ queryKey: keys.uploads(database) });
         },
         onSettled: () => (busy.current = false),
       },

@@ -52,9 +52,9 @@ export function RunChoice({ database, dryRun, onDryRun, confirm, onConfirm, erro
         <Notice tone="bad" title={`This replaces the database ${database}`}>
           <Stack gap="sm" mt="xs" c="var(--mantine-color-text)">
             <Text size="sm">
-              Everybody who uses {database} works on the restored data afterwards. What was written since the file was made is no
-              longer there, but in the database that is kept. Sessions are ended for the moment of the exchange. If the restore
-              fails, {database} stays as it is.
+              Everybody who uses {database} works on the restored data afterwards. What was written since the file was made is
+              then only in the database that is kept. Sessions are ended for the moment of the exchange. If the restore fails,{" "}
+              {database} stays as it is.
             </Text>
             <NameConfirmation
               database={database}
