@@ -1,5 +1,6 @@
 import type { Page } from "@playwright/test";
 import { randomBytes } from "node:crypto";
+import { truncate, writeFile } from "node:fs/promises";
 
 import { gate } from "./lib/inventory";
 import { callsOf, expect, test } from "./lib/prepared";
@@ -268,6 +269,61 @@ test.describe("while a file is being sent", () => {
     await expect(page.getByText("Accepted, but nothing proves that it is complete")).toBeVisible({ timeout: 60_000 });
     await expect(field).toHaveValue(half);
     await expect(page.getByRole("switch", { name: "Dry run" })).not.toBeChecked();
+  });
+
+  test("a file of more than 5 GiB goes in parts, by fresh links where one has ended; after a reload only what is missing is sent", async ({
+    open,
+    database,
+    watch,
+  }, info) => {
+    watch.allow(/403/);
+    // It has no bytes on the disk, and none of them leave the browser: the bucket is not told of it.
+    const path = info.outputPath("large.sql");
+    await writeFile(path, "");
+    await truncate(path, 5.1 * 2 ** 30);
+    const page = await open(ada, { at: at(database) });
+    const fresh = callsOf(page, "POST", /\/links$/);
+    const allow = { "Access-Control-Allow-Origin": "*" };
+    const arrived: number[] = [];
+    const ended = new Set([3]);
+    let most = 40;
+    await page.route(
+      (url) => url.searchParams.has("partNumber"),
+      async (route) => {
+        const part = Number(new URL(route.request().url()).searchParams.get("partNumber"));
+        if (ended.delete(part)) return route.fulfill({ status: 403, headers: allow });
+        // Who is not answered waits until the page is left.
+        if (arrived.length >= most) return;
+        arrived.push(part);
+        await route.fulfill({ status: 200, headers: allow });
+      },
+    );
+    await page.route(/\/complete$/, (route) => route.fulfill({ status: 202, json: {} }));
+    await turnToUploads(page);
+    const send = async (button: string) => {
+      const chooser = page.waitForEvent("filechooser");
+      await page.getByRole("button", { name: button }).click();
+      await (await chooser).setFiles(path);
+    };
+    await send("Choose a file");
+    await expect(page.getByText("2.7 GB of 5.5 GB")).toBeVisible();
+    expect(fresh, "fresh links that were asked for").toHaveLength(1);
+
+    // Leaving the page would end it, so the browser asks.
+    const asked = page.waitForEvent("dialog");
+    const reloaded = page.reload();
+    const question = await asked;
+    expect(question.type()).toBe("beforeunload");
+    await question.accept();
+    await reloaded;
+    most = Infinity;
+    await turnToUploads(page);
+    await upload(page, "large.sql").first().check();
+    await expect(page.getByText("40 parts of it need not be sent again")).toBeVisible();
+    await send("Choose the file again");
+    await expect(page.getByText("It goes on where it stopped: 2.7 GB had arrived before.")).toBeVisible();
+    await expect(page.getByRole("status").filter({ hasText: "large.sql has been sent. It is being inspected." })).toBeAttached();
+    expect(arrived.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 82 }, (_, i) => i + 1));
   });
 
   test("a bucket that refuses the file is said, and another try goes on with the same upload", async ({
