@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
@@ -62,10 +63,13 @@ func (s *Sweeper) due(ctx context.Context, h backup.Holding) (r backup.Restore, 
 	}
 	// The record knows of no database, and a holding is there: its worker is about to remove it, or has died, or could not tidy up.
 	_, live, err := s.Locks.Read(ctx, h.Database)
-	if err != nil {
+	if err != nil || live {
 		return r, false, err
 	}
-	return r, !live, nil
+	// A worker lets the lock go after the holding: one that is there without a worker has nobody left to remove it. Listed, not read:
+	// it leads to what is to be dropped even where nobody can read it.
+	held, err := s.Holdings.List(ctx, h.Database)
+	return r, slices.ContainsFunc(held, func(other backup.Holding) bool { return other.Restore == h.Restore }), err
 }
 
 // tryAgainAt is when something may be dropped again that is due since then.

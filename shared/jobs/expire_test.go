@@ -164,6 +164,39 @@ func TestSweep_LeavesARestoreAloneThatIsUnderWay(t *testing.T) {
 	}
 }
 
+// The worker that dropped it ends its last steps, each of them after the sweep has looked for the one before.
+func TestSweep_LeavesAHoldingAloneThatItsWorkerIsAboutToRemove(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.restored()
+	if _, err := w.store.Restores().Update(t.Context(), "school", r.ID, func(r *backup.Restore) error {
+		r.Held = nil
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s := w.sweeper()
+	s.Locks = lettingGo{s.Locks, func() { _ = w.store.Holdings().Remove(context.Background(), "school", r.ID) }}
+	if err := s.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.restore(r.ID); got.FollowUp != nil {
+		t.Errorf("follow-up %+v", got.FollowUp)
+	}
+	w.nothingOpen()
+}
+
+// lettingGo are locks whose holder ends when they are read.
+type lettingGo struct {
+	backup.Locks
+	end func()
+}
+
+func (l lettingGo) Read(ctx context.Context, database string) (backup.Holder, bool, error) {
+	l.end()
+	return l.Locks.Read(ctx, database)
+}
+
 func TestSweep_FailsInspectionsAndFollowUpsThatNobodyTookUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
