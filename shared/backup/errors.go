@@ -89,19 +89,6 @@ type UnusableError struct{ Databases []UnusableDatabase } // by name; at least o
 
 func (e *UnusableError) Error() string { return errors.Join(e.Unwrap()...).Error() }
 
-// Of is why the database of that name is left out; nil where it is not, and where e is nil.
-func (e *UnusableError) Of(name string) *Error {
-	if e == nil {
-		return nil
-	}
-	for _, d := range e.Databases {
-		if d.Name == name {
-			return d.Why
-		}
-	}
-	return nil
-}
-
 // Unwrap gives the reasons.
 func (e *UnusableError) Unwrap() []error {
 	reasons := make([]error, 0, len(e.Databases))

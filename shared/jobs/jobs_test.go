@@ -330,6 +330,22 @@ func TestPeriodic_OncePerMinuteAndSource(t *testing.T) {
 	}
 }
 
+// The list may be some seconds old, and whoever has just registered a database calls for its first backup.
+func TestPeriodic_ADatabaseThatIsNotListedYet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := &jobs.Periodic{Desk: w.desk, Databases: unlisted{}}
+	started, err := p.Start(t.Context(), "cron", []string{"school"}, time.Now(), anna)
+	if err != nil || len(started) != 1 {
+		t.Errorf("start: %v, %+v", err, started)
+	}
+}
+
+// unlisted are databases that are found by their names only.
+type unlisted struct{ registry }
+
+func (unlisted) List(context.Context) ([]backup.Database, error) { return nil, nil }
+
 // lateOpen asks for one more job right after the worker has been told that none is open.
 type lateOpen struct {
 	backup.OpenJobs

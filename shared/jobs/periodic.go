@@ -60,24 +60,28 @@ func (e *UnknownDatabasesError) Error() string { return fmt.Sprintf("unknown dat
 
 // named are the databases to back up; missing says which of them can't be, because of how or that they are not registered.
 func (p *Periodic) named(ctx context.Context, names []string) (found []backup.Database, missing, err error) {
-	all, err := p.Databases.List(ctx)
-	var bad *backup.UnusableError
-	if err != nil && !errors.As(err, &bad) {
-		return nil, nil, fmt.Errorf("list databases: %w", err)
-	}
 	if len(names) == 0 {
+		var bad *backup.UnusableError
+		all, err := p.Databases.List(ctx)
+		if err != nil && !errors.As(err, &bad) {
+			return nil, nil, fmt.Errorf("list databases: %w", err)
+		}
 		return all, err, nil
 	}
 	unknown := &UnknownDatabasesError{}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		i := slices.IndexFunc(all, func(d backup.Database) bool { return d.Name == name })
-		switch why := bad.Of(name); {
-		case i >= 0:
-			found = append(found, all[i])
-		case why != nil:
+		// One by one, as a list may lack what was registered a moment ago.
+		d, err := p.Databases.Get(ctx, name)
+		var why *backup.Error
+		switch {
+		case err == nil:
+			found = append(found, d)
+		case errors.Is(err, backup.ErrNotFound):
+			unknown.Names = append(unknown.Names, name)
+		case errors.As(err, &why) && why.Code != backup.CodeNoRegistry:
 			missing = errors.Join(missing, why)
 		default:
-			unknown.Names = append(unknown.Names, name)
+			return nil, nil, fmt.Errorf("look up database %s: %w", name, err)
 		}
 	}
 	if len(unknown.Names) > 0 {

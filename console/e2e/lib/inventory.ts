@@ -27,7 +27,9 @@ export const createButton = (page: Page): Locator => page.getByRole("button", { 
  */
 export async function holdBackups(database: string, table = "meal_order"): Promise<() => Promise<void>> {
   const held = sql(database, `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(100) AS hold`).catch(() => undefined);
-  const locks = `SELECT count(*) FROM pg_locks WHERE relation = '${table}'::regclass AND mode = 'AccessExclusiveLock' AND granted`;
+  // Copies of a database have the same numbers for their tables.
+  const locks = `SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
+    WHERE datname = current_database() AND relation = '${table}'::regclass AND mode = 'AccessExclusiveLock' AND granted`;
   await expect.poll(() => value(database, locks)).toBe("1");
   return async () => {
     await sql(
