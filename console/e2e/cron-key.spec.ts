@@ -15,7 +15,7 @@ import { freshName } from "./lib/test";
 
 const view = "/cron-key";
 
-// The demo database: a call that names one that was registered within the last minute may not know it yet.
+// The demo database, which is there from the start.
 const database = "school";
 
 const admin = (): Person => ({ name: `Admin ${freshName("of")}`, role: "super-admin" });
@@ -93,6 +93,7 @@ test("revealing shows the key, copies it, and leaves nothing behind when it is h
   // Another view and back: it was kept nowhere.
   await reveal(page);
   await page.getByRole("link", { name: "Activity" }).click();
+  await expect(page.getByRole("heading", { name: "Activity", level: 1 })).toBeVisible();
   await page.getByRole("link", { name: "Cron Secret Key" }).click();
   await expect(page.getByRole("button", { name: "Reveal" })).toBeVisible();
   await expectKeyIsNowhere(page, key);

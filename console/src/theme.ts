@@ -63,7 +63,8 @@ export const theme = createTheme({
   components: {
     // A scroll lock would write styles for a jump that a stable scrollbar gutter does not make.
     Modal: { defaultProps: { centered: true, lockScroll: false, closeButtonProps: { "aria-label": "Close" } } },
-    Menu: { defaultProps: { position: "bottom-end", shadow: "md", width: 240 } },
+    // The focus goes to a menu's first item: the element that would take it instead is none that a menu may hold.
+    Menu: { defaultProps: { position: "bottom-end", shadow: "md", width: 240, withInitialFocusPlaceholder: false } },
     Tooltip: { defaultProps: { multiline: true, maw: 320, withArrow: true, events: { hover: true, focus: true, touch: true } } },
     Badge: { defaultProps: { variant: "light", radius: "sm", tt: "none" } },
   },
