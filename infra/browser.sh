@@ -7,7 +7,7 @@ fail() {
 	exit 1
 }
 
-command -v npm >/dev/null 2>&1 || fail "Node 20.19 or newer and npm are needed: https://nodejs.org/en/download"
+command -v npm >/dev/null 2>&1 || fail "Node.js 20.19, 22.13 or newer with npm is needed: https://nodejs.org/en/download"
 
 find_chromium() {
 	for CHROMIUM in "${CHROMIUM:-}" /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome \

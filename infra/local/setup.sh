@@ -12,7 +12,7 @@ fail() {
 
 # Keep in step with the go line of go.mod, and with engines in console/package.json.
 need_go=1.26
-need_node=20.19
+need_node="20.19, 22.13 or newer"
 
 # at_least NEED HAVE compares two versions by their first two numbers. A version that is no number is a development's: it passes.
 at_least() {
@@ -91,7 +91,7 @@ install_server() {
 have_node() { command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; }
 
 install_node() {
-	command -v apt-get >/dev/null 2>&1 || fail "Node.js $need_node or newer with npm is needed to build the console, and is not found on the PATH." \
+	command -v apt-get >/dev/null 2>&1 || fail "Node.js $need_node with npm is needed to build the console, and is not found on the PATH." \
 		"Install it from https://nodejs.org/ (on macOS: brew install node)."
 	become_root || fail "Node.js and npm are needed to build the console, and installing them needs root. Run:" \
 		"  apt-get update && apt-get install nodejs npm"
@@ -104,7 +104,7 @@ install_node() {
 
 check_node() {
 	have=$(node --version) || fail "node does not run."
-	at_least "$need_node" "${have#v}" || fail "Node.js $need_node or newer is needed to build the console; this is $have." \
+	at_least 22.13 "${have#v}" || { at_least 20.19 "${have#v}" && ! at_least 21.0 "${have#v}"; } || fail "Node.js $need_node is needed to build the console; this is $have." \
 		"Install a newer one from https://nodejs.org/ (on macOS: brew upgrade node)."
 }
 
