@@ -130,19 +130,5 @@ func dropped(h backup.Held) string {
 	if h.Bytes <= 0 {
 		return fmt.Sprintf("Dropped %s.", h.Name)
 	}
-	return fmt.Sprintf("Dropped %s, which freed %s.", h.Name, size(h.Bytes))
-}
-
-// size is a number of bytes for people to read, such as 12.3 MB.
-func size(bytes int64) string {
-	const step = 1000
-	if bytes < step {
-		return fmt.Sprintf("%d bytes", bytes)
-	}
-	n, unit := float64(bytes)/step, 0
-	units := []string{"kB", "MB", "GB", "TB"}
-	for n >= step && unit < len(units)-1 {
-		n, unit = n/step, unit+1
-	}
-	return fmt.Sprintf("%.1f %s", n, units[unit])
+	return fmt.Sprintf("Dropped %s, which freed %s.", h.Name, backup.FormatBytes(h.Bytes))
 }

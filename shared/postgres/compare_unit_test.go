@@ -155,7 +155,7 @@ func TestCopySize_GoesByLiveWhereThatIsAlike(t *testing.T) {
 		{"nothing is known", backup.Need{}, 50 << 20, 100, 50 << 20},
 	} {
 		if got := copySize(c.need, c.liveBytes, c.liveRows); got != c.want {
-			t.Errorf("%s: %s, want %s", c.what, inUnits(got), inUnits(c.want))
+			t.Errorf("%s: %s, want %s", c.what, backup.FormatBytes(got), backup.FormatBytes(c.want))
 		}
 	}
 }

@@ -45,9 +45,9 @@ func TestEngine_StageRefusesWhatTheFileNeedsAndTheServerLacks(t *testing.T) {
 		{"an unknown encoding", func() { w.in("DROP EXTENSION pageinspect") }, login, upload(backup.Inspection{Encoding: "KLINGON"}), backup.CodeUnsupported, []string{"KLINGON", "UTF-8"}},
 		{"an encoding that can't be converted", func() { w.inEncoding("LATIN1") }, login, upload(backup.Inspection{Encoding: "EUC_JP"}), backup.CodeUnsupported, []string{"EUC_JP", "LATIN1"}},
 		{"no room for a backup", nil, func(c *backup.Credentials) { c.StorageBytes = 1 << 20 }, backup.Need{SQLBytes: 5 << 30, Tables: []backup.TableRows{{Rows: 1000}}}, backup.CodeDiskFull,
-			[]string{"Of 1.0 MiB", "about 5.0 GiB", "too much", "br_…_kept"}},
+			[]string{"Of 1.0 MB", "about 5.4 GB", "too much", "br_…_kept"}},
 		{"no room for an upload", nil, func(c *backup.Credentials) { login(c); c.StorageBytes = 1 << 30 }, upload(backup.Inspection{SQLBytes: 1 << 30, Tables: []backup.TableRows{{Rows: 1 << 24}}}),
-			backup.CodeDiskFull, []string{"Of 1.0 GiB", "about 1.9 GiB"}},
+			backup.CodeDiskFull, []string{"Of 1.1 GB", "about 2.1 GB"}},
 		{"a role with too few sessions", func() { w.exec("ALTER ROLE " + app + " CONNECTION LIMIT 3") }, nil, backup.Need{}, backup.CodeNoConnections,
 			[]string{"User " + app + " may have 3 sessions", "ALTER ROLE " + app + " CONNECTION LIMIT 11;"}},
 		{"a role with one session", func() { w.exec("ALTER ROLE " + app + " CONNECTION LIMIT 0") }, nil, backup.Need{}, backup.CodeNoConnections, []string{w.app}},
@@ -88,7 +88,7 @@ func TestEngine_StageWarnsOfWhatMayGoWrong(t *testing.T) {
 		need           backup.Need
 		says           []string // of the warnings, in their order
 	}{
-		{"room that is not known", "UTF8", nil, backup.Need{SQLBytes: 3 << 30}, []string{"about 3.0 GiB|storageBytes"}},
+		{"room that is not known", "UTF8", nil, backup.Need{SQLBytes: 3 << 30}, []string{"about 3.2 GB|storageBytes"}},
 		{"nothing", "UTF8", roomy, backup.Need{ServerVersion: "13.2"}, nil},
 		{"a newer server", "UTF8", roomy, backup.Need{ServerVersion: "99.1"}, []string{"PostgreSQL 99.1"}},
 		{"an old server", "UTF8", roomy, upload(backup.Inspection{ServerVersion: "8.4.22"}), []string{"PostgreSQL 8.4.22"}},

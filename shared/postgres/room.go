@@ -78,32 +78,18 @@ func (s *staged) checkRoom(ctx context.Context, admin, conn *pgx.Conn, need back
 	switch {
 	case total == 0:
 		s.warn("The copy will take about %s of the server's disk, and its log of changes (WAL) up to %s while it is loaded. No server tells how much is free: with the size of the disk as storageBytes in the database's secret, it is checked before a restore.",
-			inUnits(size), inUnits(d.wal))
+			backup.FormatBytes(size), backup.FormatBytes(d.wal))
 	case s.live.tablespace != "pg_default":
 		s.warn("The copy will take about %s. Whether there is room was not checked: the database is in the tablespace %s, and storageBytes is the size of the server's own disk.",
-			inUnits(size), ident(s.live.tablespace))
+			backup.FormatBytes(size), ident(s.live.tablespace))
 	case d.used+d.wal+size > total:
 		return &backup.Error{Code: backup.CodeDiskFull,
 			Text: fmt.Sprintf("The server's disk has no room for the restore. Of %s (storageBytes in the secret) its databases take %s and its log of changes (WAL) up to %s; the copy needs about %s, which is %s too much.",
-				inUnits(total), inUnits(d.used), inUnits(d.wal), inUnits(size), inUnits(d.used+d.wal+size-total)),
+				backup.FormatBytes(total), backup.FormatBytes(d.used), backup.FormatBytes(d.wal), backup.FormatBytes(size), backup.FormatBytes(d.used+d.wal+size-total)),
 			Hint: "Nothing was changed. Drop databases that earlier restores keep (br_…_kept), enlarge the disk and storageBytes with it, or free space otherwise."}
 	case d.hidden > 0:
 		s.warn("There is room for the copy of about %s, if %d databases of the server whose size user %s may not ask leave %s of the disk. To count them: GRANT pg_read_all_stats TO %s;",
-			inUnits(size), d.hidden, ident(s.me.name), inUnits(d.wal+size), ident(s.me.name))
+			backup.FormatBytes(size), d.hidden, ident(s.me.name), backup.FormatBytes(d.wal+size), ident(s.me.name))
 	}
 	return nil
-}
-
-// inUnits writes a number of bytes for people to read.
-func inUnits(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	f, names := float64(n)/unit, []string{"KiB", "MiB", "GiB", "TiB", "PiB"}
-	i := 0
-	for ; f >= unit && i < len(names)-1; i++ {
-		f /= unit
-	}
-	return fmt.Sprintf("%.1f %s", f, names[i])
 }
