@@ -3,7 +3,7 @@
 # the system's package manager where there are none.
 
 .DEFAULT_GOAL := help
-.PHONY: help run console token test e2e screenshots race faults bench lint fmt sam moto build clean reset setup node
+.PHONY: help run console token test e2e screenshots measure race faults bench lint fmt sam moto build clean reset setup node
 # What a failed build leaves must not pass for the page.
 .DELETE_ON_ERROR:
 
@@ -59,6 +59,9 @@ e2e: setup $(CONSOLE_PAGE) ## Run the console in a real browser, on the whole pr
 
 screenshots: setup $(CONSOLE_PAGE) ## Make the pictures of docs/images anew
 	@infra/screenshots.sh
+
+measure: setup $(CONSOLE_PAGE) ## Measure how soon each view of the console can be used, and what it loads
+	@infra/measure.sh
 
 race: setup ## Run the tests of what is concurrent under the race detector
 	@go run -C infra/local ./testservices -- "$(CURDIR)/infra/race.sh"

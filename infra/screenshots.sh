@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 . infra/browser.sh
-export SCREENSHOTS=1
+export E2E_FILES=screenshots.ts
 playwright
 for picture in docs/images/console-inventory.png docs/images/console-report.png; do
 	size=$(wc -c <"$picture")

@@ -1,12 +1,12 @@
 import { defineConfig } from "@playwright/test";
 
-// Run by infra/e2e.sh and infra/screenshots.sh, which start a stack and say in the environment where it is.
+// Run by the scripts in infra that source browser.sh, which start a stack and say in the environment where it is.
 const results = "../../.local/e2e";
 
 export default defineConfig({
   testDir: ".",
-  // Screenshots are made by the same means, when somebody asks for them: see infra/screenshots.sh.
-  testMatch: process.env.SCREENSHOTS === undefined ? "*.spec.ts" : "screenshots.ts",
+  // Screenshots and measures are made by the same means, when somebody asks for them.
+  testMatch: process.env.E2E_FILES ?? "*.spec.ts",
   outputDir: `${results}/results`,
   globalSetup: "./lib/setup.ts",
   // Each worker has a database of its own, on which one job runs at a time.
