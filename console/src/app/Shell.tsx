@@ -9,6 +9,7 @@ import { Brand } from "../ui/Brand";
 import { Empty, Failed, LoadingPage } from "../ui/States";
 import { Arrival } from "./arrival";
 import { useDatabase } from "./database";
+import { isDecodable } from "./hash";
 import { paths, patterns } from "./routes";
 import classes from "./Shell.module.css";
 
@@ -56,10 +57,12 @@ export function Shell() {
 
 function Views() {
   const me = useMe();
+  const [location] = useLocation();
   if (me.data === undefined) {
     if (me.error !== null) return <Failed error={me.error} onRetry={() => void me.refetch()} />;
     return <LoadingPage label="Looking what you may do" />;
   }
+  if (!isDecodable(location)) return <Nowhere />;
   return (
     <Switch>
       <Route path={patterns.backups}>{({ database }) => <Inventory key={database} database={database} />}</Route>
@@ -76,11 +79,17 @@ function Views() {
         <Start />
       </Route>
       <Route>
-        <Empty title="Not found">
-          There is no such page. <Link href="/">Go to the backups</Link>.
-        </Empty>
+        <Nowhere />
       </Route>
     </Switch>
+  );
+}
+
+function Nowhere() {
+  return (
+    <Empty title="Not found">
+      There is no such page. <Link href="/">Go to the backups</Link>.
+    </Empty>
   );
 }
 

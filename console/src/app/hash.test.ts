@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { splitHash } from "./hash";
+import { isDecodable, splitHash } from "./hash";
 
 test.each([
   ["", "/", ""],
@@ -13,4 +13,13 @@ test.each([
   ["#/activity?actor=what?", "/activity", "actor=what?"],
 ])("%s is the path %s with the query %s", (hash, path, search) => {
   expect(splitHash(hash)).toEqual([path, search]);
+});
+
+test.each([
+  ["/databases/school/backups", true],
+  ["/databases/sch%6Fol/backups", true],
+  ["/databases/%E0%A4%A/backups", false],
+  ["/databases/%/backups", false],
+])("%s can be decoded: %s", (path, can) => {
+  expect(isDecodable(path)).toBe(can);
 });

@@ -22,6 +22,16 @@ export function splitHash(hash: string): [path: string, search: string] {
   return [path, search.join("?")];
 }
 
+/** Whether a path can be decoded. One that can't was cut or mistyped, and leads nowhere. */
+export function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function navigate(to: string, { replace = false, state = null }: { replace?: boolean; state?: unknown } = {}) {
   const [path, search] = splitHash(to);
   const url = `#${path}${search === "" ? "" : `?${search}`}`;

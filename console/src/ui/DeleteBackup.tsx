@@ -2,17 +2,20 @@ import { Button, Group, Modal, Stack, Text, type ButtonProps } from "@mantine/co
 import { useState } from "react";
 
 import { BusyButton } from "./BusyButton";
+import { asProblem } from "../api/problem";
 import { useDeleteBackup, useNewestBackup, type Backup } from "../api/queries";
 import { announce } from "./announce";
 import { refusalOf } from "./backup";
 import { formatBytes, formatTime } from "./format";
 import { GuardedButton } from "./Guarded";
+import { Notice } from "./Notice";
 import { ProblemAlert } from "./ProblemAlert";
 
 interface DialogProps {
   /** The backup that is to be deleted; undefined closes the dialog. */
   backup: Backup | undefined;
   onClose: () => void;
+  /** It is gone, and the dialog is closed. */
   onDeleted?: (backup: Backup) => void;
 }
 
@@ -28,6 +31,10 @@ export function DeleteBackupDialog({ backup, onClose, onDeleted }: DialogProps) 
 function Question({ backup, onClose, onDeleted }: DialogProps & { backup: Backup }) {
   const remove = useDeleteBackup(backup.database);
   const newest = useNewestBackup(backup.database);
+  const leave = () => {
+    onClose();
+    onDeleted?.(backup);
+  };
   const confirm = async () => {
     try {
       await remove.mutateAsync(backup.id);
@@ -36,9 +43,9 @@ function Question({ backup, onClose, onDeleted }: DialogProps & { backup: Backup
     }
     // Here rather than in a callback of the mutation: with the last row the list goes, and what was called back with it.
     announce(`${backup.filename} was deleted.`);
-    onClose();
-    onDeleted?.(backup);
+    leave();
   };
+  if (remove.isError && asProblem(remove.error).status === 404) return <Gone backup={backup} onLeave={leave} />;
   return (
     <Stack>
       <Text className="breakable" fw={600}>
@@ -62,6 +69,22 @@ function Question({ backup, onClose, onDeleted }: DialogProps & { backup: Backup
         <BusyButton color="red" onClick={() => void confirm()} loading={remove.isPending}>
           Delete the backup
         </BusyButton>
+      </Group>
+    </Stack>
+  );
+}
+
+/** Somebody else was faster. There is nothing to decide any more. */
+function Gone({ backup, onLeave }: { backup: Backup; onLeave: () => void }) {
+  return (
+    <Stack>
+      <Notice tone="warn" urgent title={`${backup.filename} is gone already`}>
+        It was deleted meanwhile, by somebody else or in another tab: see the activity. You deleted nothing.
+      </Notice>
+      <Group justify="flex-end">
+        <Button variant="default" onClick={onLeave} ref={(button) => button?.focus()}>
+          Leave
+        </Button>
       </Group>
     </Stack>
   );

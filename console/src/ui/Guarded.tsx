@@ -21,7 +21,8 @@ export function GuardedButton({ needs, refusal, loading, onClick, children, ref,
   const may = useMay(needs);
   const why = (may ? refusal : `Your role lacks the permission ${needs}.`) || undefined;
   const refused = why !== undefined;
-  const label = rest["aria-label"];
+  // A name of its own would hide the reason; one that is put together of elements has a space before the colon.
+  const label = rest["aria-label"] ?? (typeof children === "string" ? children : undefined);
   const { own, ...focus } = useKeptFocus(refused);
   const button = (
     <BusyButton
@@ -31,12 +32,11 @@ export function GuardedButton({ needs, refusal, loading, onClick, children, ref,
       loading={!refused && loading}
       data-disabled={refused || undefined}
       aria-disabled={refused || undefined}
-      // A name of its own would hide the reason.
-      aria-label={refused && label !== undefined ? `${label}: ${why}` : label}
+      aria-label={refused && label !== undefined ? `${label}: ${why}` : rest["aria-label"]}
       onClick={refused ? (event) => event.preventDefault() : onClick}
     >
       {children}
-      {refused && <span className="visually-hidden">: {why}</span>}
+      {refused && label === undefined && <span className="visually-hidden">: {why}</span>}
     </BusyButton>
   );
   // Only where there is something to say: a list has hundreds of buttons, and a tooltip is most of what one costs.

@@ -46,9 +46,14 @@ function done(p: Schemas["Progress"]): string {
   return parts.join(", ");
 }
 
+// So many seconds after its foretold end an estimate is no estimate any more.
+const overdue = 5;
+
 function left(p: Schemas["Progress"], now: number): string {
-  if (p.endsAt === undefined) return "Time left: not known yet";
-  const seconds = (new Date(p.endsAt).getTime() - now) / 1000;
+  const seconds = p.endsAt === undefined ? undefined : (new Date(p.endsAt).getTime() - now) / 1000;
+  // Once all that was expected is done, what is foretold is that it ends now, whatever comes after.
+  const reached = p.bytesTotal !== undefined && p.bytes >= p.bytesTotal;
+  if (seconds === undefined || seconds < -overdue || reached) return "Time left: not known yet";
   return seconds < 2 ? "Almost done" : `About ${formatDuration(seconds)} left`;
 }
 
@@ -74,7 +79,8 @@ export function JobProgress({ job, label }: { job: Job; label: string }) {
           animated={share === undefined}
           aria-label={label}
           // Mantine's own attributes would say 100 % of what is not known.
-          {...(share === undefined ? { role: "progressbar", "aria-valuetext": "under way" } : { withAria: true })}
+          withAria={share !== undefined}
+          {...(share === undefined && { role: "progressbar", "aria-valuetext": "under way" })}
         />
       </Progress.Root>
       <Text size="xs" c="dimmed" className="breakable">

@@ -4,7 +4,6 @@ import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react
 
 import { useOpenBackups, type useInventory } from "../../api/inventory";
 import type { Backup } from "../../api/queries";
-import { DeleteBackupDialog } from "../../ui/DeleteBackup";
 import { plural } from "../../ui/format";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { BackupRow } from "./BackupRow";
@@ -20,15 +19,14 @@ interface Props {
   items: Backup[];
   hasMore: boolean;
   more: ReturnType<typeof useInventory>["more"];
-  /** Where the focus goes when the row that had it is gone. */
-  onDeleted: () => void;
+  /** The question whether to delete it is somebody else's: it stays when the last row goes, and the table with it. */
+  onDelete: (backup: Backup) => void;
 }
 
 /** The rows, however many. Only those in sight are in the document; the one with the focus stays there. */
-export function BackupTable({ database, items, hasMore, more, onDeleted }: Props) {
+export function BackupTable({ database, items, hasMore, more, onDelete }: Props) {
   const open = useOpenBackups(database, items);
   const [expanded, setExpanded] = useState<ReadonlySet<string>>(new Set());
-  const [doomed, setDoomed] = useState<Backup>();
   const [focused, setFocused] = useState<string>();
   const { body, rows } = useRows(items, focused);
 
@@ -80,7 +78,7 @@ export function BackupTable({ database, items, hasMore, more, onDeleted }: Props
                 top={start - rows.options.scrollMargin}
                 expanded={expanded.has(item.id)}
                 onExpand={expand}
-                onDelete={setDoomed}
+                onDelete={onDelete}
                 measure={rows.measureElement}
               />
             );
@@ -88,7 +86,6 @@ export function BackupTable({ database, items, hasMore, more, onDeleted }: Props
         </div>
       </div>
       <End items={items} hasMore={hasMore} error={isError ? error : undefined} onMore={() => fetchMore()} />
-      <DeleteBackupDialog backup={doomed} onClose={() => setDoomed(undefined)} onDeleted={onDeleted} />
     </div>
   );
 }
@@ -109,7 +106,7 @@ function useRows(items: Backup[], focused: string | undefined) {
   const kept = focused === undefined ? -1 : items.findIndex((item) => item.id === focused);
   const rows = useWindowVirtualizer({
     count: items.length,
-    estimateSize: () => 92,
+    estimateSize: () => 84,
     overscan: 6,
     scrollMargin: top,
     getItemKey: (index) => items[index]?.id ?? index,

@@ -1,20 +1,18 @@
-import { Button, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { Button, Group, Skeleton, Text, Title } from "@mantine/core";
 import { useLocalStorage } from "@mantine/hooks";
-import { lazy, Suspense, useMemo } from "react";
+import { lazy, Suspense, useId, useMemo, useState } from "react";
 
 import { useCreatedBackups } from "../../api/inventory";
-import { formatBytes, formatDay, plural } from "../../ui/format";
-import { IconChevronDown } from "../../ui/icons";
-import { Notice } from "../../ui/Notice";
+import { formatBytes, formatDay, formatDuration, formatTime, plural } from "../../ui/format";
+import { IconAlertTriangle, IconChevronDown } from "../../ui/icons";
 import { Answer } from "../../ui/States";
-import { pointsOf, type Point } from "./history";
+import classes from "./HistoryPanel.module.css";
+import { HistoryTable } from "./HistoryTable";
+import { percent, pointsOf, type Point } from "./history";
 
-const History = lazy(() => import("./History"));
+const HistoryChart = lazy(() => import("./HistoryChart"));
 
 const count = 100;
-// So many lines about shrinking are read; more are a table's matter.
-const told = 2;
-const chartHeight = 260;
 
 const wide = () => window.matchMedia("(min-width: 62em)").matches;
 
@@ -23,64 +21,119 @@ export function HistoryPanel({ database }: { database: string }) {
   const created = useCreatedBackups(database, count);
   const points = useMemo(() => pointsOf(created.data ?? []), [created.data]);
   const [open, setOpen] = useLocalStorage<boolean>({ key: "chart", defaultValue: wide(), getInitialValueInEffect: false });
+  const [picked, setPicked] = useState<number>();
+  const [asTable, setAsTable] = useState(false);
+  const table = useId();
+  const enough = points.length > 1;
   return (
-    <Stack component="section" className="surface" aria-labelledby="history" p="lg" gap="sm">
-      <Group justify="space-between" wrap="nowrap">
+    <section className={`surface ${classes.panel}`} aria-labelledby="history">
+      <div className={classes.head}>
         <Title order={2} size="h5" id="history">
           Size and duration
         </Title>
-        <Button
-          variant="subtle"
-          size="compact-sm"
-          aria-expanded={open}
-          aria-label="Chart of size and duration"
-          onClick={() => setOpen(!open)}
-          rightSection={<IconChevronDown size={14} aria-hidden style={{ rotate: open ? "180deg" : undefined }} />}
-        >
-          Chart
-        </Button>
-      </Group>
+        {open && enough && <Readout point={points[Math.min(picked ?? Infinity, points.length - 1)]!} />}
+        <Group gap={4} wrap="nowrap" className={classes.folds}>
+          {enough && (
+            <Fold open={asTable} controls={table} onClick={() => setAsTable(!asTable)}>
+              As a table
+            </Fold>
+          )}
+          <Fold open={open} label="Chart of size and duration" onClick={() => setOpen(!open)}>
+            Chart
+          </Fold>
+        </Group>
+      </div>
       {created.isPending ? (
-        open && <Skeleton height={chartHeight} />
+        <div className={classes.verdict} aria-busy>
+          <Skeleton height={16} width="60%" />
+        </div>
       ) : (
         <Answer query={created} label="Loading the history">
-          {() => (
-            <>
-              <Shrinks database={database} points={points} />
-              {open && points.length > 1 && (
-                <Suspense fallback={<Skeleton height={chartHeight} />}>
-                  <History database={database} points={points} />
-                </Suspense>
-              )}
-              {points.length < 2 && (
-                <Text size="sm" c="dimmed">
-                  From the second created backup on, this shows how size and duration develop.
-                </Text>
-              )}
-            </>
-          )}
+          {() => <Verdict database={database} points={points} />}
         </Answer>
       )}
-    </Stack>
+      {open && (created.isPending || enough) && (
+        <div className={classes.room}>
+          {created.isPending ? (
+            <Skeleton height="100%" />
+          ) : (
+            <Suspense fallback={<Skeleton height="100%" />}>
+              <HistoryChart database={database} points={points} picked={picked} onPick={setPicked} />
+            </Suspense>
+          )}
+        </div>
+      )}
+      {asTable && enough && <HistoryTable id={table} points={points} />}
+    </section>
   );
 }
 
-/** In words, the backups that are much smaller than those before them. */
-function Shrinks({ database, points }: { database: string; points: Point[] }) {
-  const shrunk = points.filter((p) => p.shrunkBy !== undefined).toReversed();
-  if (shrunk.length === 0) return null;
+/** The backup that is picked in the chart, else the newest. */
+const Readout = ({ point }: { point: Point }) => (
+  <Text size="sm" className={classes.readout}>
+    <b>{formatBytes(point.size)}</b> in <b>{formatDuration(point.seconds)}</b>, {formatTime(new Date(point.at))}
+  </Text>
+);
+
+interface FoldProps {
+  open: boolean;
+  label?: string;
+  controls?: string;
+  onClick: () => void;
+  children: string;
+}
+
+const Fold = ({ open, label, controls, onClick, children }: FoldProps) => (
+  <Button
+    variant="subtle"
+    size="compact-sm"
+    flex="none"
+    aria-expanded={open}
+    aria-controls={open ? controls : undefined}
+    aria-label={label}
+    onClick={onClick}
+    rightSection={<IconChevronDown size={14} aria-hidden style={{ rotate: open ? "180deg" : undefined }} />}
+  >
+    {children}
+  </Button>
+);
+
+/**
+ * Whether a backup is much smaller than those before it, in a line that is always there: one that came with a later look would push the
+ * list under the eyes of whoever reads it.
+ */
+function Verdict({ database, points }: { database: string; points: Point[] }) {
+  const [explained, setExplained] = useState(false);
+  const more = useId();
+  const shrunk = points.filter((p) => p.shrunkBy !== undefined);
+  const last = shrunk.at(-1);
+  if (last === undefined) {
+    return (
+      <Text size="sm" c="dimmed" className={classes.verdict}>
+        {points.length < 2
+          ? "From the second created backup on, this shows how size and duration develop."
+          : `None of the last ${points.length} backups is much smaller than those before it.`}
+      </Text>
+    );
+  }
   return (
-    <Notice
-      tone="warn"
-      title={shrunk.slice(0, told).map((p) => (
-        <div key={p.id}>
-          {database} shrank by {Math.round(p.shrunkBy! * 100)} % on {formatDay(p.at)}, to {formatBytes(p.size)}
-        </div>
-      ))}
-    >
-      Compared with the median of the five backups before. If nobody deleted that much, rows may be missing from the database:
-      compare it with an older backup by a rehearsal.
-      {shrunk.length > told && ` ${plural(shrunk.length - told, "more backup")} shrank before.`}
-    </Notice>
+    <>
+      <div className={`${classes.verdict} ${classes.shrunk}`}>
+        <IconAlertTriangle size={18} aria-hidden className={classes.sign} />
+        <span className="breakable">
+          {database} shrank by {percent(last)} on {formatDay(last.at)}, to {formatBytes(last.size)}
+        </span>
+        <Fold open={explained} controls={more} onClick={() => setExplained(!explained)}>
+          What to do
+        </Fold>
+      </div>
+      {explained && (
+        <Text size="sm" id={more} className={classes.advice}>
+          Compared with the median of the five backups before. If nobody deleted that much, rows may be missing from the database:
+          compare it with an older backup by a rehearsal.
+          {shrunk.length > 1 && ` ${plural(shrunk.length - 1, "more backup")} shrank before: see the table.`}
+        </Text>
+      )}
+    </>
   );
 }

@@ -1,5 +1,5 @@
 import { Button, Group, Stack, Title } from "@mantine/core";
-import { useRef } from "react";
+import { useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 
 import { useInventory } from "../../api/inventory";
@@ -7,6 +7,7 @@ import { useCreateBackup, type Backup } from "../../api/queries";
 import { paths } from "../../app/routes";
 import { useTitle } from "../../app/title";
 import { announce } from "../../ui/announce";
+import { DeleteBackupDialog } from "../../ui/DeleteBackup";
 import { GuardedButton } from "../../ui/Guarded";
 import { IconPlus, IconRefresh } from "../../ui/icons";
 import { ProblemAlert } from "../../ui/ProblemAlert";
@@ -18,7 +19,7 @@ import { isBackwards } from "../../ui/days";
 import { Filters } from "./Filters";
 import { HistoryPanel } from "./HistoryPanel";
 import classes from "./Inventory.module.css";
-import { HeldRoom, Summary, UnusableDatabases } from "./Summary";
+import { Summary, UnusableDatabases } from "./Summary";
 
 /** The backups of a database: what can be relied on, and all there are. */
 export default function Inventory({ database }: { database: string }) {
@@ -27,6 +28,7 @@ export default function Inventory({ database }: { database: string }) {
   const { query, more, refresh } = useInventory(database, queryOf(filter), !isBackwards(filter));
   const create = useCreateBackup(database);
   const starting = useRef(false);
+  const [doomed, setDoomed] = useState<Backup>();
   const heading = useRef<HTMLHeadingElement>(null);
   const items = query.data?.items ?? [];
   const filtered = isFiltered(filter);
@@ -58,15 +60,14 @@ export default function Inventory({ database }: { database: string }) {
   );
 
   return (
-    <Stack gap="md">
-      <Group justify="space-between" align="flex-end" gap="sm">
-        <div>
+    <Stack gap="sm">
+      <Group justify="space-between" gap="sm">
+        <Group gap="0 1rem" align="baseline">
           <Title order={1} size="h2">
             Backup Inventory
           </Title>
           <Updated at={query.dataUpdatedAt} />
-          <HeldRoom database={database} />
-        </div>
+        </Group>
         <Group gap="sm">
           <GuardedButton
             variant="default"
@@ -108,13 +109,7 @@ export default function Inventory({ database }: { database: string }) {
           <Answer query={query} label="Loading the backups">
             {({ items: rows, next }) =>
               rows.length > 0 || next !== undefined ? (
-                <BackupTable
-                  database={database}
-                  items={rows}
-                  hasMore={next !== undefined}
-                  more={more}
-                  onDeleted={() => heading.current?.focus()}
-                />
+                <BackupTable database={database} items={rows} hasMore={next !== undefined} more={more} onDelete={setDoomed} />
               ) : filtered ? (
                 <NoMatch filter={filter} onChange={setFilter} />
               ) : (
@@ -129,6 +124,8 @@ export default function Inventory({ database }: { database: string }) {
           </Answer>
         )}
       </section>
+      {/* Where the row that had the focus is gone, the list's heading takes it. */}
+      <DeleteBackupDialog backup={doomed} onClose={() => setDoomed(undefined)} onDeleted={() => heading.current?.focus()} />
     </Stack>
   );
 }

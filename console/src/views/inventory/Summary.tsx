@@ -1,11 +1,10 @@
 import { Anchor, Group, Skeleton, Text, Title } from "@mantine/core";
-import type { ReactNode } from "react";
 import { Link } from "wouter";
 
 import { paths } from "../../app/routes";
 import { useDatabases, useNewestBackup, type Backup } from "../../api/queries";
 import type { Schemas } from "../../api/client";
-import { formatAgo, formatBytes, formatCount, plural } from "../../ui/format";
+import { formatAgo, formatBytes, plural } from "../../ui/format";
 import { IconAlertTriangle, IconShieldCheck } from "../../ui/icons";
 import { Notice } from "../../ui/Notice";
 import { Answer } from "../../ui/States";
@@ -24,13 +23,18 @@ export function Summary({ database, latest }: { database: string; latest: Backup
         Newest proven backup
       </Title>
       {newest.isPending ? (
-        <Skeleton height={130} />
+        <div aria-busy className={classes.waiting}>
+          <Skeleton height={32} width="60%" />
+          <Skeleton height={18} width="85%" />
+          <Skeleton height={18} width="70%" />
+        </div>
       ) : (
         <Answer query={newest} label="Looking for the newest backup">
           {(backup) => (backup === null ? <None database={database} /> : <Newest backup={backup} />)}
         </Answer>
       )}
       {latest?.state === "failed" && newest.data?.id !== latest.id && <LastFailed backup={latest} />}
+      <HeldRoom database={database} />
     </section>
   );
 }
@@ -50,11 +54,14 @@ function Newest({ backup }: { backup: Backup }) {
   return (
     <>
       <div>
-        <Group gap="xs" wrap="nowrap" c={old ? "var(--warn)" : "var(--good)"}>
-          <Icon size={28} aria-hidden />
+        <Group gap="0 xs" c={old ? "var(--warn)" : "var(--good)"}>
           <span className={classes.ago}>
+            <Icon size={26} aria-hidden />
             <Ago at={backup.requestedAt} />
           </span>
+          <Text span size="sm" c="dimmed">
+            <Time at={backup.requestedAt} />
+          </Text>
         </Group>
         <Anchor component={Link} href={paths.backup(backup.database, backup.id)} className="breakable">
           {backup.filename}
@@ -69,24 +76,17 @@ function Newest({ backup }: { backup: Backup }) {
           for why none was made.
         </Notice>
       )}
-      <dl className={classes.facts}>
-        <Fact name="Rows">{formatCount(backup.rows ?? 0)}</Fact>
-        <Fact name="Size">{formatBytes(backup.size ?? 0)}</Fact>
-        <Fact name="Created">
-          <Time at={backup.requestedAt} />
-        </Fact>
-        <Fact name="Last rehearsed">{backup.lastRehearsalAt === undefined ? "Never" : <Ago at={backup.lastRehearsalAt} />}</Fact>
-      </dl>
+      <Text className={classes.facts}>
+        {plural(backup.rows ?? 0, "row")} · {formatBytes(backup.size ?? 0)} ·{" "}
+        {backup.lastRehearsalAt === undefined ? (
+          "not rehearsed yet"
+        ) : (
+          <>
+            rehearsed <Ago at={backup.lastRehearsalAt} />
+          </>
+        )}
+      </Text>
     </>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }
 
@@ -126,7 +126,7 @@ export function UnusableDatabases() {
 }
 
 /** What restores keep on the database's server. */
-export function HeldRoom({ database }: { database: string }) {
+function HeldRoom({ database }: { database: string }) {
   const { data } = useDatabases();
   const held = data?.items.find((d) => d.name === database)?.held;
   return held === undefined ? null : <Held database={database} held={held} />;
@@ -135,7 +135,7 @@ export function HeldRoom({ database }: { database: string }) {
 function Held({ database, held }: { database: string; held: Schemas["HeldRoom"] }) {
   return (
     <Text size="sm" c="dimmed">
-      Restores keep {plural(held.databases, "copy", "copies")} beside {database}, for as long as they can be applied or undone:{" "}
+      Restores keep {plural(held.databases, "copy", "copies")} beside {database}, until they are applied or undone or expire:{" "}
       {formatBytes(held.bytes)} of the server’s disk. <Link href={paths.restoreOptions(database)}>See the restores</Link>
     </Text>
   );

@@ -12,6 +12,9 @@ export interface Point {
   shrunkBy?: number;
 }
 
+/** How much smaller it is than those before it, to be read. */
+export const percent = (p: Point) => `${Math.round((p.shrunkBy ?? 0) * 100)} %`;
+
 // A backup is compared with the median of some before it, so that one that was odd does not count.
 const compared = 5;
 const fewest = 3;

@@ -1,65 +1,39 @@
-import { Button, Group, Table, Text } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
-import { useId, useState, type KeyboardEvent, type PointerEvent } from "react";
+import { type KeyboardEvent, type PointerEvent } from "react";
 
 import { formatBytes, formatDay, formatDuration, formatTime, plural } from "../../ui/format";
-import { IconChevronDown } from "../../ui/icons";
 import classes from "./History.module.css";
-import { nearest, place, ticks, type Point } from "./history";
+import { nearest, percent, place, ticks, type Point } from "./history";
 
 interface Props {
   database: string;
   /** Oldest first, two at least. */
   points: Point[];
+  /** Which of them the pointer or the keyboard is at. */
+  picked: number | undefined;
+  onPick: (index: number | undefined) => void;
 }
 
 // Pixels.
 const left = 64;
 const right = 14;
-const sizes = { top: 24, bottom: 104 };
-const durations = { top: 146, bottom: 180 };
-const height = 206;
+const sizes = { top: 12, bottom: 54 };
+const durations = { top: 70, bottom: 86 };
+const height = 104;
 const betweenDays = 130;
 const betweenTimes = 240;
 // Milliseconds; within two days the day alone says too little.
 const shortest = 2 * 86_400_000;
 
-/** Size and duration of backups over time: a chart, and the same as a table. */
-export default function History({ database, points }: Props) {
+/** Size and duration of backups over time as a chart. */
+export default function HistoryChart({ database, points, picked, onPick }: Props) {
   const { ref, width } = useElementSize();
-  const [picked, setPicked] = useState<number>();
-  const [asTable, setAsTable] = useState(false);
-  const table = useId();
-  const current = points[Math.min(picked ?? Infinity, points.length - 1)]!;
   return (
-    <div>
-      <Group justify="space-between" align="flex-start" wrap="nowrap" mb="xs" mih={{ base: "4.7em", sm: "1.7em" }}>
-        <Text size="sm" className="breakable">
-          <b>{formatBytes(current.size)}</b> in <b>{formatDuration(current.seconds)}</b>, {formatTime(new Date(current.at))}
-          {current.shrunkBy !== undefined && ` · ${percent(current)} smaller than before`} ·{" "}
-          <span style={{ color: "var(--mantine-color-dimmed)" }}>{current.filename}</span>
-        </Text>
-        <Button
-          variant="subtle"
-          size="compact-sm"
-          flex="none"
-          aria-expanded={asTable}
-          aria-controls={asTable ? table : undefined}
-          onClick={() => setAsTable(!asTable)}
-          rightSection={<IconChevronDown size={14} aria-hidden style={{ rotate: asTable ? "180deg" : undefined }} />}
-        >
-          As a table
-        </Button>
-      </Group>
-      <div ref={ref} className={classes.chart} style={{ height }}>
-        {width > 0 && <Chart database={database} points={points} width={width} picked={picked} onPick={setPicked} />}
-      </div>
-      {asTable && <AsTable id={table} points={points} />}
+    <div ref={ref} className={classes.chart} style={{ height }}>
+      {width > 0 && <Drawing database={database} points={points} width={width} picked={picked} onPick={onPick} />}
     </div>
   );
 }
-
-const percent = (p: Point) => `${Math.round((p.shrunkBy ?? 0) * 100)} %`;
 
 function summaryOf(database: string, points: Point[]): string {
   const [first, last] = [points[0]!, points.at(-1)!];
@@ -79,7 +53,7 @@ type Range = [from: number, to: number];
 function scalesOf(points: Point[], width: number) {
   const time: Range = [points[0]!.at, Math.max(points.at(-1)!.at, points[0]!.at + 1)];
   const across: Range = [left + 6, width - right];
-  const sizeTicks = ticks(Math.max(...points.map((p) => p.size)), 3);
+  const sizeTicks = ticks(Math.max(...points.map((p) => p.size)), 2);
   const secondsTicks = ticks(Math.max(...points.map((p) => p.seconds)), 1);
   return {
     time,
@@ -92,13 +66,7 @@ function scalesOf(points: Point[], width: number) {
   };
 }
 
-interface ChartProps extends Props {
-  width: number;
-  picked: number | undefined;
-  onPick: (index: number | undefined) => void;
-}
-
-function Chart({ database, points, width, picked, onPick }: ChartProps) {
+function Drawing({ database, points, width, picked, onPick }: Props & { width: number }) {
   const scales = scalesOf(points, width);
   const { x, size, seconds } = scales;
   const current = picked === undefined ? undefined : points[picked];
@@ -135,25 +103,22 @@ function Axes({ width, time: [first, last], sizeTicks, secondsTicks, x, size, se
   const labelled = Array.from({ length: steps + 1 }, (_, i) => last - ((last - first) * i) / Math.max(steps, 1));
   return (
     <>
-      <text x={0} y={sizes.top - 14}>
-        Size
-      </text>
-      <text x={0} y={durations.top - 14}>
-        Duration
-      </text>
       {[
-        ...sizeTicks.map((v) => [size(v), formatBytes(v)] as const),
-        ...secondsTicks.map((v) => [seconds(v), formatDuration(v)] as const),
+        ...sizeTicks.map((v) => [size(v), v === 0 ? "0" : formatBytes(v)] as const),
+        // Its nought lies where the dates are; a line says it.
+        ...secondsTicks.map((v) => [seconds(v), v === 0 ? undefined : formatDuration(v)] as const),
       ].map(([y, label]) => (
         <g key={y}>
           <line className={classes.grid} x1={left} x2={width} y1={y} y2={y} />
-          <text x={left - 8} y={y + 4} textAnchor="end">
-            {label}
-          </text>
+          {label !== undefined && (
+            <text x={left - 8} y={y + 4} textAnchor="end">
+              {label}
+            </text>
+          )}
         </g>
       ))}
       {labelled.map((at, i) => (
-        <text key={at} x={x(at)} y={height - 4} textAnchor={i === 0 ? "end" : i === steps ? "start" : "middle"}>
+        <text key={at} x={x(at)} y={height - 2} textAnchor={i === 0 ? "end" : i === steps ? "start" : "middle"}>
           {short ? formatTime(new Date(at)) : formatDay(at)}
         </text>
       ))}
@@ -163,11 +128,11 @@ function Axes({ width, time: [first, last], sizeTicks, secondsTicks, x, size, se
 
 /** A sudden shrink: by its shape and its words. */
 function Mark({ point, x, y, width }: { point: Point; x: number; y: number; width: number }) {
-  const anchor = x > width - 50 ? "end" : x < left + 50 ? "start" : "middle";
+  const before = x > width - 70;
   return (
     <>
       <path className={classes.mark} transform={`translate(${x},${y})`} d="M0 8-8-6 8-6Z" />
-      <text className={classes.markText} x={x} y={y - 12} textAnchor={anchor}>
+      <text className={classes.markText} x={x + (before ? -13 : 13)} y={y + 6} textAnchor={before ? "end" : "start"}>
         −{percent(point)}
       </text>
     </>
@@ -175,7 +140,7 @@ function Mark({ point, x, y, width }: { point: Point; x: number; y: number; widt
 }
 
 /** Lies over the chart, and picks a backup by the pointer or by the arrow keys. */
-function Slider({ points, picked, onPick, at }: Omit<ChartProps, "database" | "width"> & { at: (pixel: number) => number }) {
+function Slider({ points, picked, onPick, at }: Omit<Props, "database"> & { at: (pixel: number) => number }) {
   const last = points.length - 1;
   const index = picked ?? last;
   const current = points[index]!;
@@ -215,38 +180,5 @@ function Slider({ points, picked, onPick, at }: Omit<ChartProps, "database" | "w
       onPointerDown={onPointer}
       onPointerLeave={() => onPick(undefined)}
     />
-  );
-}
-
-function AsTable({ id, points }: { id: string; points: Point[] }) {
-  return (
-    // It scrolls, so the keyboard has to reach it.
-    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div id={id} className={classes.table} role="region" aria-label="Size and duration as a table" tabIndex={0}>
-      <Table>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Backup</Table.Th>
-            <Table.Th>Size</Table.Th>
-            <Table.Th>Duration</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {points.toReversed().map((p) => (
-            <Table.Tr key={p.id}>
-              <Table.Td className="breakable">
-                {p.filename}
-                <Text size="xs" c="dimmed">
-                  {formatTime(new Date(p.at))}
-                  {p.shrunkBy !== undefined && ` · ${percent(p)} smaller than before`}
-                </Text>
-              </Table.Td>
-              <Table.Td>{formatBytes(p.size)}</Table.Td>
-              <Table.Td>{formatDuration(p.seconds)}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </div>
   );
 }
