@@ -38,6 +38,34 @@ test("the row appears at once, with progress, and turns to created by itself", a
   await expect(page.getByRole("region", { name: "Newest proven backup" })).toContainText(made!.filename);
 });
 
+test("what is left of a running backup is an estimate, and never passes for its end", async ({ open, api }) => {
+  const database = await newDatabase(freshName("estimate"));
+  const release = await holdBackups(database);
+  const backup = await api.startBackup(database);
+  const page = await open(ada, { at: backupsOf(database) });
+  // The service's answers, with as much done as the test says.
+  let progress: object = {};
+  await page.route(new RegExp(`/backups/${backup.id}$`), async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, json: { ...((await answer.json()) as object), progress } });
+  });
+  const row = rowOf(page, backup);
+  const bar = row.getByRole("progressbar");
+  const shows = async (bytes: number, left: string | RegExp, share: string, endsIn: number) => {
+    const endsAt = new Date(Date.now() + endsIn * 1000).toISOString();
+    progress = { tablesDone: 3, tablesTotal: 16, rows: 5_000, bytes, bytesTotal: 8_000_000, endsAt };
+    await expect(row).toContainText(left);
+    await expect(bar).toHaveAttribute("aria-valuenow", share);
+  };
+  await shows(2_000_000, /3 of 16 tables, 5,000 rows, 2 MB of about 8 MB · About \d+ (min|s|m)/, "25", 90);
+  await shows(7_990_000, "Almost done", "99", 1);
+  // All that was expected is there, and it still runs.
+  await shows(8_000_000, "Time left: not known yet", "99", 1);
+  await release();
+  await page.unroute(new RegExp(`/backups/${backup.id}$`));
+  await expect(row).toContainText("SHA-256", { timeout: 60_000 });
+});
+
 test("a double click makes one backup, and another press while it is queued makes none", async ({ open, api }) => {
   const database = await newDatabase(freshName("double"));
   const release = await holdBackups(database);

@@ -78,9 +78,16 @@ test("who looks at a backup that another deletes is told so", async ({ open, api
   await expect(details.getByRole("alert")).toContainText("There is no backup with that id.");
   await expect(details.getByRole("alert")).toContainText("It may have been deleted");
   await asking.getByRole("dialog").getByRole("button", { name: "Delete the backup" }).click();
-  await expect(asking.getByRole("alert")).toContainText("The backup was not deleted");
-  await expect(asking.getByRole("alert")).toContainText("There is no backup with that id.");
-  await asking.getByRole("button", { name: "Keep it" }).click();
+  // What is said stays when the list notices that its last row is gone.
+  await expect(rowsOf(asking)).toHaveCount(0, { timeout: 40_000 });
+  await expect(asking.getByRole("alert")).toContainText(`${backup.filename} is gone already`);
+  await expect(asking.getByRole("alert")).toContainText("It was deleted meanwhile");
+  await expect(asking.getByRole("button", { name: "Keep it" })).toHaveCount(0);
+  const leave = asking.getByRole("button", { name: "Leave" });
+  await expect(leave).toBeFocused();
+  await leave.click();
+  await expect(asking.getByRole("dialog")).toHaveCount(0);
+  await expect(asking.getByRole("heading", { name: "Backups", exact: true })).toBeFocused();
   for (const other of [list, asking]) {
     await expect(rowsOf(other)).toHaveCount(0, { timeout: 40_000 });
     await expect(other.getByText(`No backup of ${database} yet`)).toBeVisible();

@@ -26,7 +26,7 @@ for (const [what, viewport] of [
 ] as const) {
   test(`while the service is slow the room of the answers is kept: nothing jumps on ${what}`, async ({ open }) => {
     const page = await open(ada, { at: "/cron-key", context: { viewport } });
-    const shift = await watchLayout(page);
+    const layout = await watchLayout(page);
     const { opened, open: answer } = gate();
     await page.route(list, async (route) => {
       await opened;
@@ -41,9 +41,31 @@ for (const [what, viewport] of [
     await expect(rowsOf(page).first()).toBeVisible();
     await expect(page.getByRole("region", { name: "Newest proven backup" }).getByRole("link").first()).toBeVisible();
     await page.waitForLoadState("networkidle");
-    const moved = await shift();
-    test.info().annotations.push({ type: "layout shift", description: moved.toFixed(4) });
-    expect(moved).toBeLessThan(0.05);
+    const { shift, moved } = await layout();
+    test.info().annotations.push({ type: "layout shift", description: shift.toFixed(4) });
+    expect(shift, moved.join("\n")).toBeLessThan(0.05);
+  });
+}
+
+for (const width of [1280, 390]) {
+  test(`that a backup shrank is told without a push of the list that somebody reads: ${width} px`, async ({ open }) => {
+    const page = await open(ada, { at: "/cron-key", context: { viewport: { width, height: 800 } } });
+    const history = /\/backups\?.*limit=100.*state=created|\/backups\?.*state=created.*limit=100/;
+    await page.route(history, async (route) => {
+      const answer = await route.fetch();
+      const { items } = (await answer.json()) as { items: Backup[] };
+      await route.fulfill({ response: answer, json: { items: items.map((b) => ({ ...b, size: 9_000_000 })) } });
+    });
+    await page.goto(`/#${backupsOf(database)}`);
+    const panel = page.getByRole("region", { name: "Size and duration" });
+    await expect(panel).toContainText("None of the last 100 backups is much smaller than those before it.");
+    await expect(rowOf(page, newest)).toBeVisible();
+    const place = async () => (await page.getByRole("heading", { name: "Backups", exact: true }).boundingBox())!.y;
+    const before = await place();
+    await page.unroute(history);
+    await refresh(page).click();
+    await expect(panel).toContainText(`${database} shrank by `);
+    expect(await place()).toBe(before);
   });
 }
 

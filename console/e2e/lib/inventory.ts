@@ -68,15 +68,31 @@ export function gate() {
   return { opened, open };
 }
 
-/** Adds up what moves by itself, as browsers measure it, from the page's start on. */
-export async function watchLayout(page: Page): Promise<() => Promise<number>> {
+interface Layout {
+  /** How much moved by itself, as browsers measure it. */
+  shift: number;
+  /** What moved, and from where to where. */
+  moved: string[];
+}
+
+/** Watches what moves by itself from the page's start on. */
+export async function watchLayout(page: Page): Promise<() => Promise<Layout>> {
   await page.addInitScript(() => {
-    const w = window as unknown as { e2eShift: number };
-    w.e2eShift = 0;
+    type Rect = { x: number; y: number; width: number; height: number };
+    type Shift = { value: number; hadRecentInput: boolean; sources: { node?: Node; previousRect: Rect; currentRect: Rect }[] };
+    const layout: Layout = { shift: 0, moved: [] };
+    (window as unknown as { e2eLayout: Layout }).e2eLayout = layout;
+    const words = ({ x, y, width, height }: Rect) => `${x},${y} ${width}×${height}`;
     new PerformanceObserver((list) => {
-      for (const entry of list.getEntries() as unknown as { value: number; hadRecentInput: boolean }[])
-        if (!entry.hadRecentInput) w.e2eShift += entry.value;
+      for (const entry of list.getEntries() as unknown as Shift[]) {
+        if (entry.hadRecentInput) continue;
+        layout.shift += entry.value;
+        for (const { node, previousRect, currentRect } of entry.sources)
+          layout.moved.push(
+            `${entry.value.toFixed(3)} ${node?.nodeName} “${node?.textContent?.slice(0, 30)}”: ${words(previousRect)} → ${words(currentRect)}`,
+          );
+      }
     }).observe({ type: "layout-shift", buffered: true });
   });
-  return () => page.evaluate(() => (window as unknown as { e2eShift: number }).e2eShift);
+  return () => page.evaluate(() => (window as unknown as { e2eLayout: Layout }).e2eLayout);
 }

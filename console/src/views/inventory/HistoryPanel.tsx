@@ -25,6 +25,7 @@ export function HistoryPanel({ database }: { database: string }) {
   const [asTable, setAsTable] = useState(false);
   const table = useId();
   const enough = points.length > 1;
+  const charted = open && (created.isPending || enough);
   return (
     <section className={`surface ${classes.panel}`} aria-labelledby="history">
       <div className={classes.head}>
@@ -33,7 +34,7 @@ export function HistoryPanel({ database }: { database: string }) {
         </Title>
         {open && enough && <Readout point={points[Math.min(picked ?? Infinity, points.length - 1)]!} />}
         <Group gap={4} wrap="nowrap" className={classes.folds}>
-          {enough && (
+          {charted && (
             <Fold open={asTable} controls={table} onClick={() => setAsTable(!asTable)}>
               As a table
             </Fold>
@@ -52,7 +53,7 @@ export function HistoryPanel({ database }: { database: string }) {
           {() => <Verdict database={database} points={points} />}
         </Answer>
       )}
-      {open && (created.isPending || enough) && (
+      {charted && (
         <div className={classes.room}>
           {created.isPending ? (
             <Skeleton height="100%" />
@@ -63,7 +64,7 @@ export function HistoryPanel({ database }: { database: string }) {
           )}
         </div>
       )}
-      {asTable && enough && <HistoryTable id={table} points={points} />}
+      {charted && asTable && enough && <HistoryTable id={table} points={points} />}
     </section>
   );
 }

@@ -1,4 +1,4 @@
-import { Button, Group, Stack, Title } from "@mantine/core";
+import { Box, Button, Group, Stack, Title } from "@mantine/core";
 import { useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 
@@ -66,7 +66,10 @@ export default function Inventory({ database }: { database: string }) {
           <Title order={1} size="h2">
             Backup Inventory
           </Title>
-          <Updated at={query.dataUpdatedAt} />
+          {/* As wide as its words may become, so that it is on its line before they are there. */}
+          <Box miw="11rem">
+            <Updated at={query.dataUpdatedAt} />
+          </Box>
         </Group>
         <Group gap="sm">
           <GuardedButton

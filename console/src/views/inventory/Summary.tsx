@@ -54,7 +54,7 @@ function Newest({ backup }: { backup: Backup }) {
   return (
     <>
       <div>
-        <Group gap="0 xs" c={old ? "var(--warn)" : "var(--good)"}>
+        <Group gap="0 0.75rem" c={old ? "var(--warn)" : "var(--good)"}>
           <span className={classes.ago}>
             <Icon size={26} aria-hidden />
             <Ago at={backup.requestedAt} />
