@@ -279,10 +279,11 @@ test("5,000 backups scroll to their end, smoothly, with few rows in the document
     await page.keyboard.press("End");
     await step();
     expect(await end.count()).toBe(1);
+    // The last page may have come after the key that led to its place.
+    expect(await rowsOf(page).last().getAttribute("aria-rowindex")).toBe(String(total + 1));
   }).toPass({ timeout: 180_000, intervals: [50] });
   const table = page.getByRole("table", { name: `Backups of ${long}` });
   await expect(table).toHaveAttribute("aria-rowcount", String(total + 1));
-  await expect(rowsOf(page).last()).toHaveAttribute("aria-rowindex", String(total + 1));
   // Through the list by the wheel and by keys.
   for (let i = 0; i < 20; i++) {
     await page.mouse.wheel(0, -2_000);

@@ -179,6 +179,8 @@ test.describe("disabled, with the reason", () => {
     await action(page, "Delete", running).click({ force: true });
     await action(page, "Download", running).click({ force: true });
     await page.keyboard.press("Enter");
+    // That of the button before is still on its way out.
+    await expect(page.getByRole("tooltip")).toHaveCount(1);
     await expect(page.getByRole("tooltip")).toHaveText("This backup is still running. Wait until it is created.");
     await expect(page.getByRole("dialog")).toHaveCount(0);
     await expect(page).toHaveURL(/\/backups$/);

@@ -107,7 +107,7 @@ function useRows(items: Backup[], focused: string | undefined) {
   const rows = useWindowVirtualizer({
     count: items.length,
     estimateSize: () => 84,
-    overscan: 6,
+    overscan: 3,
     scrollMargin: top,
     getItemKey: (index) => items[index]?.id ?? index,
     rangeExtractor: (range) => {
