@@ -107,7 +107,7 @@ function useRows(items: Backup[], focused: string | undefined) {
   const rows = useWindowVirtualizer({
     count: items.length,
     estimateSize: () => 84,
-    overscan: 3,
+    overscan: 6,
     scrollMargin: top,
     getItemKey: (index) => items[index]?.id ?? index,
     rangeExtractor: (range) => {
@@ -115,6 +115,11 @@ function useRows(items: Backup[], focused: string | undefined) {
       return kept === -1 || indexes.includes(kept) ? indexes : [...indexes, kept].sort((a, b) => a - b);
     },
   });
+  // On the way up rows are measured above what is in sight; to make up for their height by scrolling would stop the way, a Home in its
+  // middle as well. The library takes this by no other way.
+  // eslint-disable-next-line react-hooks/immutability
+  rows.shouldAdjustScrollPositionOnItemSizeChange = ({ start }, _, { scrollOffset, scrollDirection }) =>
+    scrollDirection !== "backward" && start < (scrollOffset ?? 0);
   return { body, rows };
 }
 
