@@ -4,6 +4,7 @@ import { useRef, type ReactNode } from "react";
 import { useDownloadBackup, type Backup } from "../api/queries";
 import { announce } from "./announce";
 import { refusalOf } from "./backup";
+import classes from "./DownloadBackup.module.css";
 import { GuardedButton } from "./Guarded";
 import { ProblemAlert } from "./ProblemAlert";
 
@@ -22,39 +23,46 @@ export function DownloadBackupButton({ backup, children = "Download", ...rest }:
     button.current?.focus();
   };
   return (
-    <Popover
-      opened={download.isError}
-      onChange={(open) => !open && close()}
-      width={360}
-      position="bottom-end"
-      withArrow
-      shadow="md"
-      trapFocus
-    >
-      <Popover.Target>
-        <GuardedButton
-          ref={button}
-          variant="default"
-          {...rest}
-          needs="backups:download"
-          refusal={refusalOf(backup)}
-          loading={download.isPending}
-          aria-label={typeof children === "string" ? `${children} ${backup.filename}` : undefined}
-          onClick={start}
+    <span className={classes.place}>
+      <GuardedButton
+        ref={button}
+        variant="default"
+        {...rest}
+        needs="backups:download"
+        refusal={refusalOf(backup)}
+        loading={download.isPending}
+        aria-label={typeof children === "string" ? `${children} ${backup.filename}` : undefined}
+        onClick={start}
+      >
+        {children}
+      </GuardedButton>
+      {/* Not around the button: a list has hundreds, of which hardly one ever has something to say. */}
+      {download.isError && (
+        <Popover
+          opened
+          onChange={(open) => !open && close()}
+          width={360}
+          position="bottom-end"
+          withArrow
+          shadow="md"
+          trapFocus
+          withRoles={false}
         >
-          {children}
-        </GuardedButton>
-      </Popover.Target>
-      <Popover.Dropdown aria-label="The download did not work" p="sm" maw="calc(100vw - 2rem)">
-        <Stack gap="sm">
-          <ProblemAlert error={download.error} title={`${backup.filename} could not be downloaded`} onRetry={start} />
-          <Group justify="flex-end">
-            <Button size="xs" variant="default" onClick={close}>
-              Close
-            </Button>
-          </Group>
-        </Stack>
-      </Popover.Dropdown>
-    </Popover>
+          <Popover.Target>
+            <span className={classes.anchor} />
+          </Popover.Target>
+          <Popover.Dropdown role="dialog" aria-label="The download did not work" p="sm" maw="calc(100vw - 2rem)">
+            <Stack gap="sm">
+              <ProblemAlert error={download.error} title={`${backup.filename} could not be downloaded`} onRetry={start} />
+              <Group justify="flex-end">
+                <Button size="xs" variant="default" onClick={close}>
+                  Close
+                </Button>
+              </Group>
+            </Stack>
+          </Popover.Dropdown>
+        </Popover>
+      )}
+    </span>
   );
 }

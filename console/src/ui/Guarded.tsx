@@ -1,6 +1,6 @@
 import { Tooltip } from "@mantine/core";
 import { useMergedRef } from "@mantine/hooks";
-import { useLayoutEffect, useRef } from "react";
+import { useRef, useState, type KeyboardEvent } from "react";
 
 import type { Permission } from "../api/problem";
 import { useMay } from "../api/queries";
@@ -23,40 +23,43 @@ export function GuardedButton({ needs, refusal, loading, onClick, children, ref,
   const refused = why !== undefined;
   // A name of its own would hide the reason; one that is put together of elements has a space before the colon.
   const label = rest["aria-label"] ?? (typeof children === "string" ? children : undefined);
-  const { own, ...focus } = useKeptFocus(refused);
-  const button = (
-    <BusyButton
-      {...rest}
-      {...focus}
-      ref={useMergedRef(own, ref)}
-      loading={!refused && loading}
-      data-disabled={refused || undefined}
-      aria-disabled={refused || undefined}
-      aria-label={refused && label !== undefined ? `${label}: ${why}` : rest["aria-label"]}
-      onClick={refused ? (event) => event.preventDefault() : onClick}
-    >
-      {children}
-      {refused && label === undefined && <span className="visually-hidden">: {why}</span>}
-    </BusyButton>
+  const { button, looked, ...look } = useLooked();
+  return (
+    <>
+      <BusyButton
+        {...rest}
+        {...look}
+        ref={useMergedRef(button, ref)}
+        loading={!refused && loading}
+        data-disabled={refused || undefined}
+        aria-disabled={refused || undefined}
+        aria-label={refused && label !== undefined ? `${label}: ${why}` : rest["aria-label"]}
+        onClick={refused ? (event) => event.preventDefault() : onClick}
+      >
+        {children}
+        {refused && label === undefined && <span className="visually-hidden">: {why}</span>}
+      </BusyButton>
+      {/* Only while somebody looks: a list has hundreds of buttons, and a tooltip costs more than all else of one. */}
+      {refused && looked && <Tooltip label={why} target={button} opened />}
+    </>
   );
-  // Only where there is something to say: a list has hundreds of buttons, and a tooltip is most of what one costs.
-  return refused ? <Tooltip label={why}>{button}</Tooltip> : button;
 }
 
-/** With its tooltip a button is another element: the focus goes over to that one. */
-function useKeptFocus(another: boolean) {
-  const own = useRef<HTMLButtonElement>(null);
-  const focused = useRef(false);
-  useLayoutEffect(() => {
-    if (focused.current) own.current?.focus();
-  }, [another]);
+/** Whether somebody looks for what a button has to say, by pointer or by keyboard. */
+function useLooked() {
+  const button = useRef<HTMLButtonElement>(null);
+  const [looked, setLooked] = useState(false);
+  const look = () => setLooked(true);
+  const leave = () => setLooked(false);
   return {
-    own,
-    onFocus: () => {
-      focused.current = true;
-    },
-    onBlur: () => {
-      focused.current = false;
+    button,
+    looked,
+    onMouseEnter: look,
+    onMouseLeave: leave,
+    onFocus: look,
+    onBlur: leave,
+    onKeyDown: (event: KeyboardEvent) => {
+      if (event.key === "Escape") leave();
     },
   };
 }

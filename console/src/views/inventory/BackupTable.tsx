@@ -107,7 +107,8 @@ function useRows(items: Backup[], focused: string | undefined) {
   const rows = useWindowVirtualizer({
     count: items.length,
     estimateSize: () => 84,
-    overscan: 6,
+    overscan: 3,
+    useFlushSync: false,
     scrollMargin: top,
     getItemKey: (index) => items[index]?.id ?? index,
     rangeExtractor: (range) => {
