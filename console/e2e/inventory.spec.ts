@@ -240,44 +240,20 @@ test("Refresh shows what was made elsewhere meanwhile", async ({ open, api }) =>
   await expect(rowOf(page, made)).toBeVisible({ timeout: 1_000 });
 });
 
-/** Measures what the page's thread has worked, by its own clock: a busy machine does not count. */
-async function stopwatch(page: Page): Promise<() => Promise<number>> {
-  const devtools = await page.context().newCDPSession(page);
-  await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
-  const worked = async () => {
-    const { metrics } = await devtools.send("Performance.getMetrics");
-    return 1000 * metrics.find((m) => m.name === "TaskDuration")!.value;
-  };
-  let last = await worked();
-  return async () => {
-    const before = last;
-    last = await worked();
-    return last - before;
-  };
-}
-
-test("5,000 backups scroll to their end, smoothly, with few rows in the document", async ({ open }) => {
+// How smoothly is a measure of a machine: see measure.ts.
+test("5,000 backups scroll to their end and back, with few rows in the document", async ({ open }) => {
   test.setTimeout(240_000);
   const page = await open(cleo, { at: backupsOf(long) });
   await expect(rowsOf(page).first()).toBeVisible();
-  await page.evaluate(() => {
-    const w = window as unknown as { e2eTasks: number[] };
-    w.e2eTasks = [];
-    new PerformanceObserver((list) => w.e2eTasks.push(...list.getEntries().map((e) => e.duration))).observe({ type: "longtask" });
-  });
-  const lap = await stopwatch(page);
-  const steps: number[] = [];
   let most = 0;
-  const step = async () => {
-    steps.push(await lap());
+  const look = async () => {
     most = Math.max(most, await rowsOf(page).count());
-    await lap();
   };
   await page.getByRole("heading", { name: "Backup Inventory" }).click();
   const end = page.getByText(`These are all: ${count(total)} backups.`);
   await expect(async () => {
     await page.keyboard.press("End");
-    await step();
+    await look();
     expect(await end.count()).toBe(1);
     // The last page may have come after the key that led to its place.
     expect(await rowsOf(page).last().getAttribute("aria-rowindex")).toBe(String(total + 1));
@@ -288,20 +264,11 @@ test("5,000 backups scroll to their end, smoothly, with few rows in the document
   for (let i = 0; i < 20; i++) {
     await page.mouse.wheel(0, -2_000);
     await page.keyboard.press("PageUp");
-    await step();
+    await look();
   }
   await page.keyboard.press("Home");
   await expect(page.getByRole("heading", { name: "Backup Inventory" })).toBeInViewport();
   await expect(table.locator("[aria-rowindex='2']")).toBeVisible();
-  await step();
-  // The browser goes the whole way, past thousands of rows: many frames, where the steps before are a screen each.
-  const home = steps.pop()!;
-  const tasks = await page.evaluate(() => (window as unknown as { e2eTasks: number[] }).e2eTasks);
-  test.info().annotations.push({
-    type: "scrolling",
-    description: `at most ${most} rows; long tasks (wall): ${tasks.map(Math.round).join(" ")} ms; steps (own time): ${steps.map(Math.round).join(" ")} ms, the way back to the start ${Math.round(home)} ms`,
-  });
+  await look();
   expect(most).toBeLessThan(60);
-  expect(Math.max(...steps)).toBeLessThan(200);
-  expect(home).toBeLessThan(600);
 });

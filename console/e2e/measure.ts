@@ -1,11 +1,13 @@
 import type { Browser } from "@playwright/test";
 
 import { enter } from "./lib/session";
+import { backupsOf, rowsOf } from "./lib/inventory";
 import { at, expect, test } from "./lib/scene";
-import { ada, seed, stack } from "./lib/stack";
+import { ada, newDatabase, seed, stack } from "./lib/stack";
+import { freshName } from "./lib/test";
 
-// Measures how soon each view can be used after its address is opened, and what it loads. It prints, and judges nothing: the figures
-// are those of a machine.
+// Measures how soon each view can be used after its address is opened, what it loads, and how smoothly a long list scrolls. It prints,
+// and judges nothing: the figures are those of a machine.
 
 const runs = 5;
 
@@ -114,5 +116,50 @@ test("how soon each view can be used", async ({ browser, scene }) => {
         `${name.padEnd(26)} ${figures}  ${String(m("files")).padStart(5)}  ${String(m("calls")).padStart(5)}  ${m("bytes").toLocaleString("en").padStart(9)}`,
       );
     }
+  }
+});
+
+test("how smoothly a long inventory scrolls", async ({ open }) => {
+  test.setTimeout(300_000);
+  const database = await newDatabase(freshName("long"));
+  await seed(database, 5000);
+  const page = await open(ada, { at: backupsOf(database) });
+  await expect(rowsOf(page).first()).toBeVisible();
+  const ways: [name: string, times: number, go: () => Promise<void>][] = [
+    ["down by End, with the pages that are read", 60, () => page.keyboard.press("End")],
+    ["up by the wheel", 60, () => page.mouse.wheel(0, -400)],
+    ["up by PageUp", 30, () => page.keyboard.press("PageUp")],
+    ["down by PageDown", 30, () => page.keyboard.press("PageDown")],
+    ["back to the start by Home", 1, () => page.keyboard.press("Home")],
+  ];
+  await page.mouse.move(600, 500);
+  say(`\n${"5,000 backups".padEnd(42)}  frames   median      95 %   longest`);
+  for (const [name, times, go] of ways) {
+    await page.evaluate(() => {
+      const w = window as unknown as { e2eFrames: number[]; e2eStop: boolean };
+      w.e2eFrames = [];
+      w.e2eStop = false;
+      let last = performance.now();
+      const frame = () => {
+        const now = performance.now();
+        w.e2eFrames.push(now - last);
+        last = now;
+        if (!w.e2eStop) requestAnimationFrame(frame);
+      };
+      requestAnimationFrame(frame);
+    });
+    for (let i = 0; i < times; i++) {
+      await go();
+      await page.waitForTimeout(100);
+    }
+    await page.waitForTimeout(1000);
+    const frames = await page.evaluate(() => {
+      const w = window as unknown as { e2eFrames: number[]; e2eStop: boolean };
+      w.e2eStop = true;
+      return w.e2eFrames.sort((a, b) => a - b);
+    });
+    const ms = (value: number) => `${value.toFixed(0).padStart(6)} ms`;
+    const [middle, most] = [0.5, 0.95].map((share) => frames[Math.floor(frames.length * share)]!);
+    say(`${name.padEnd(42)}  ${String(frames.length).padStart(6)}${ms(middle!)} ${ms(most!)} ${ms(frames.at(-1)!)}`);
   }
 });

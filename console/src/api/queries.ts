@@ -172,7 +172,8 @@ export function useCreateBackup(database: string) {
     // The row is there at once.
     onSuccess: (backup) =>
       queries.setQueryData<Known<Backup>>([...keys.inventory(database), {}], (known) => known && withItem(known, backup)),
-    onSettled: () => queries.invalidateQueries({ queryKey: keys.backups(database) }),
+    // Not waited for: its end, which may come with that, is to be told after its beginning.
+    onSettled: () => void queries.invalidateQueries({ queryKey: keys.backups(database) }),
   });
 }
 
