@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 
 import { Api, type Backup, type Restore } from "./lib/api";
 import { holdBackups, unavailable } from "./lib/inventory";
-import { callsOf, expect, test } from "./lib/prepared";
+import { callsOf, expect, test } from "./lib/scene";
 import { ada, ben, damage, newDatabase, sql, value } from "./lib/stack";
 import { freshName } from "./lib/test";
 

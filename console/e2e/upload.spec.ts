@@ -2,50 +2,13 @@ import type { Page } from "@playwright/test";
 import { randomBytes } from "node:crypto";
 import { truncate, writeFile } from "node:fs/promises";
 
+import { choose, drop, text, turnToUploads, type Sample } from "./lib/files";
 import { gate } from "./lib/inventory";
-import { callsOf, expect, test } from "./lib/prepared";
+import { callsOf, expect, test } from "./lib/scene";
 import { fillSignIn } from "./lib/session";
 import { ada, stack } from "./lib/stack";
 
-interface Sample {
-  name: string;
-  content: Buffer;
-}
-
-const text = (name: string, sql: string): Sample => ({ name, content: Buffer.from(sql) });
 const at = (database: string) => `/databases/${database}/restore`;
-
-async function turnToUploads(page: Page) {
-  await page.getByText("From an uploaded file").click();
-  await expect(page.getByRole("button", { name: "Choose a file" })).toBeVisible();
-}
-
-async function choose(page: Page, ...samples: Sample[]) {
-  const chooser = page.waitForEvent("filechooser");
-  await page.getByRole("button", { name: "Choose a file" }).click();
-  await (
-    await chooser
-  ).setFiles(samples.map(({ name, content }) => ({ name, mimeType: "application/octet-stream", buffer: content })));
-}
-
-/** Drags files over the page and lets them fall, as a browser tells of it. */
-async function drop(page: Page, ...samples: Sample[]) {
-  const dragged = await page.evaluateHandle(
-    (files) => {
-      const transfer = new DataTransfer();
-      for (const { name, base64 } of files) {
-        const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-        transfer.items.add(new File([bytes], name, { lastModified: 1_700_000_000_000 }));
-      }
-      return transfer;
-    },
-    samples.map(({ name, content }) => ({ name, base64: content.toString("base64") })),
-  );
-  const target = page.getByRole("main");
-  await target.dispatchEvent("dragover", { dataTransfer: dragged });
-  await target.dispatchEvent("drop", { dataTransfer: dragged });
-}
-
 const refusal = (page: Page) => page.getByRole("alert").filter({ hasText: "This file is not taken" });
 const queueButton = (page: Page) => page.getByRole("button", { name: "Queue Upload Restore" });
 const missing = (page: Page) => page.getByRole("alert").filter({ hasText: "Nothing has been queued" });
@@ -280,7 +243,7 @@ test.describe("while a file is being sent", () => {
     // It has no bytes on the disk, and none of them leave the browser: the bucket is not told of it.
     const path = info.outputPath("large.sql");
     await writeFile(path, "");
-    await truncate(path, 5.1 * 2 ** 30);
+    await truncate(path, Math.round(5.1 * 2 ** 30));
     const page = await open(ada, { at: at(database) });
     const fresh = callsOf(page, "POST", /\/links$/);
     const allow = { "Access-Control-Allow-Origin": "*" };

@@ -6,6 +6,7 @@ import type { Schemas } from "../../api/client";
 import { isOpen, restoreIsOpen, useRestoreActions, type RestoreDetail } from "../../api/queries";
 import { paths } from "../../app/routes";
 import { announce } from "../../ui/announce";
+import { BusyButton } from "../../ui/BusyButton";
 import { ConfirmByName } from "../../ui/ConfirmByName";
 import { formatDuration, formatTime } from "../../ui/format";
 import { GuardedButton } from "../../ui/Guarded";
@@ -191,9 +192,9 @@ function CancelDialog({ restore: r, opened, onClose, onClosed }: DialogProps) {
           <Button variant="default" onClick={close} data-autofocus>
             Let it run
           </Button>
-          <Button color="red" onClick={stop} loading={cancel.isPending}>
+          <BusyButton color="red" onClick={stop} loading={cancel.isPending}>
             Stop it
-          </Button>
+          </BusyButton>
         </Group>
       </Stack>
     </Modal>

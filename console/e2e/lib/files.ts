@@ -1,0 +1,42 @@
+import { expect, type Page } from "@playwright/test";
+
+/** A file that somebody has. */
+export interface Sample {
+  name: string;
+  content: Buffer;
+}
+
+export const text = (name: string, sql: string): Sample => ({ name, content: Buffer.from(sql) });
+
+/** Has the restore go by an uploaded file. */
+export async function turnToUploads(page: Page) {
+  await page.getByText("From an uploaded file").click();
+  await expect(page.getByRole("button", { name: "Choose a file" })).toBeVisible();
+}
+
+/** Chooses files in the dialog of the browser. */
+export async function choose(page: Page, ...samples: Sample[]) {
+  const chooser = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Choose a file" }).click();
+  await (
+    await chooser
+  ).setFiles(samples.map(({ name, content }) => ({ name, mimeType: "application/octet-stream", buffer: content })));
+}
+
+/** Drags files over the page and lets them fall, as a browser tells of it. */
+export async function drop(page: Page, ...samples: Sample[]) {
+  const dragged = await page.evaluateHandle(
+    (files) => {
+      const transfer = new DataTransfer();
+      for (const { name, base64 } of files) {
+        const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+        transfer.items.add(new File([bytes], name, { lastModified: 1_700_000_000_000 }));
+      }
+      return transfer;
+    },
+    samples.map(({ name, content }) => ({ name, base64: content.toString("base64") })),
+  );
+  const target = page.getByRole("main");
+  await target.dispatchEvent("dragover", { dataTransfer: dragged });
+  await target.dispatchEvent("drop", { dataTransfer: dragged });
+}
