@@ -162,7 +162,7 @@ test.describe("what is missing", () => {
     await expect(search).toBeFocused();
     await expect(search).toHaveAccessibleDescription("No backup is chosen. Choose one.");
 
-    await page.getByText("From an uploaded file").click();
+    await page.getByText("From an uploaded file", { exact: true }).click();
     await page.getByRole("button", { name: "Queue Upload Restore" }).click();
     await expect(missing(page)).toContainText("No file is chosen. Choose one, or one of the earlier uploads.");
     await expect(page.getByRole("button", { name: "Choose a file" })).toBeFocused();
@@ -237,7 +237,7 @@ test.describe("roles", () => {
     await expect(queue).toHaveAttribute("aria-disabled", "true");
     await queue.focus();
     await page.keyboard.press("Enter");
-    await page.getByText("From an uploaded file").click();
+    await page.getByText("From an uploaded file", { exact: true }).click();
     await expect(refused("Choose a file")).toHaveAttribute("aria-disabled", "true");
     await expect(refused("Queue Upload Restore")).toHaveAttribute("aria-disabled", "true");
     expect(calls.map((call) => call.url())).toEqual([]);

@@ -86,7 +86,7 @@ for (const someone of people) {
 
     await page.goto(`/#${at.options(database)}`);
     await expectControl(main, "Queue Restore", "restores:rehearse", someone);
-    await main.getByText("From an uploaded file").click();
+    await main.getByText("From an uploaded file", { exact: true }).click();
     await expectControl(main, "Choose a file", "restores:rehearse", someone);
     await expectControl(main, "Queue Upload Restore", "restores:rehearse", someone);
 

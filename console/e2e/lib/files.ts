@@ -10,7 +10,7 @@ export const text = (name: string, sql: string): Sample => ({ name, content: Buf
 
 /** Has the restore go by an uploaded file. */
 export async function turnToUploads(page: Page) {
-  await page.getByText("From an uploaded file").click();
+  await page.getByText("From an uploaded file", { exact: true }).click();
   await expect(page.getByRole("button", { name: "Choose a file" })).toBeVisible();
 }
 
