@@ -7,6 +7,7 @@ import { ada, stack, token, type Person } from "./stack";
 
 type Schemas = components["schemas"];
 export type Backup = Schemas["BackupDetail"];
+export type ReportDocument = Schemas["ReportDocument"];
 export type Restore = Schemas["RestoreDetail"];
 export type Upload = Schemas["UploadDetail"];
 
