@@ -82,9 +82,11 @@ test.describe("the report", () => {
     await page.route(/\/report$/, (route) => route.fulfill(unavailable), {
       times: 1,
     });
-    await page.getByRole("button", { name: "Download the report" }).click();
+    const button = page.getByRole("button", { name: "Download the report" });
+    await button.press("Enter");
     const alert = page.getByRole("alert").filter({ hasText: "The report could not be downloaded" });
     await expect(alert).toContainText("The storage does not answer.");
+    await expect(button).toBeFocused();
     const begun = page.waitForEvent("download");
     await alert.getByRole("button", { name: "Try again" }).click();
     await begun;
