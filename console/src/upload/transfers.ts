@@ -230,7 +230,11 @@ async function transfer(t: Running, way: Schemas["UploadLinks"]) {
       return fresh.parts;
     },
     wait: pause,
-    onPart: (part) => memory.partArrived(database, t.upload!, part),
+    onPart: (part) => {
+      memory.partArrived(database, t.upload!, part);
+      // However soon after the last word about it: the next one may take long.
+      told = 0;
+    },
     onSent,
     signal: t.cancel.signal,
   });
