@@ -22,25 +22,35 @@ async function dragged(page: Page, path: string) {
   };
 }
 
-/** The page is the one that it was: nothing was opened in its place. */
-async function expectStayed(page: Page, address: string, mark: string) {
-  // Asked of the page, which answers when it has dealt with what fell.
-  expect(await page.evaluate(() => (window as unknown as { mark?: string }).mark)).toBe(mark);
-  expect(page.url()).toBe(address);
+interface Watched {
+  heard: string[];
 }
 
-const marked = (page: Page) =>
+/** Notes what is dragged over the page from now on, and whether anything in it dealt with that: else the browser opens the file. */
+const watched = (page: Page) =>
   page.evaluate(() => {
-    (window as unknown as { mark: string }).mark = "the same";
-    return "the same";
+    const heard: string[] = [];
+    Object.assign(window, { heard });
+    // The last that is told.
+    for (const type of ["dragover", "drop"] as const)
+      window.addEventListener(type, (event) =>
+        heard.push(`${type} ${event.defaultPrevented ? "dealt with" : "left to the browser"}`),
+      );
   });
+
+/** The page is the one that it was, and nothing was left to the browser, which would open it in its place. */
+async function expectStayed(page: Page, address: string, ...heard: string[]) {
+  // A page that was opened anew has heard nothing.
+  expect([...new Set(await page.evaluate(() => (window as unknown as Partial<Watched>).heard))]).toEqual(heard);
+  expect(page.url()).toBe(address);
+}
 
 test("a file over the page is shown to be taken, until it leaves; dropped, it is uploaded", async ({ open, database }, info) => {
   const path = info.outputPath("dragged.sql");
   await writeFile(path, "CREATE TABLE pupil (id int);\n");
   const page = await open(ada, { at: at.options(database) });
   await turnToUploads(page);
-  const mark = await marked(page);
+  await watched(page);
   const drag = await dragged(page, path);
   await expect(takes(page)).toHaveCount(0);
   await drag(area(page), "dragEnter", "dragOver");
@@ -53,7 +63,7 @@ test("a file over the page is shown to be taken, until it leaves; dropped, it is
   await drag(area(page), "dragEnter", "dragOver", "drop");
   await expect(page.getByText("Accepted, but nothing proves that it is complete")).toBeVisible({ timeout: 60_000 });
   await expect(page.getByRole("radio", { name: /dragged\.sql/ }).first()).toBeChecked();
-  await expectStayed(page, page.url(), mark);
+  await expectStayed(page, page.url(), "dragover dealt with", "drop dealt with");
 });
 
 test("a file that falls beside the area is taken as well, and another kind is refused there too", async ({
@@ -65,14 +75,14 @@ test("a file that falls beside the area is taken as well, and another kind is re
   const page = await open(ada, { at: at.options(database) });
   await turnToUploads(page);
   const address = page.url();
-  const mark = await marked(page);
+  await watched(page);
   const drag = await dragged(page, path);
   await drag(page.getByRole("banner"), "dragEnter", "dragOver");
   await expect(takes(page)).toBeVisible();
   await drag(page.getByRole("banner"), "drop");
   await expect(page.getByRole("alert").filter({ hasText: "This file is not taken" })).toContainText("its name ends in .csv");
   await expect(takes(page)).toHaveCount(0);
-  await expectStayed(page, address, mark);
+  await expectStayed(page, address, "dragover dealt with", "drop dealt with");
 });
 
 test.describe("where nothing takes a file, one that falls does not take the page away", () => {
@@ -89,10 +99,10 @@ test.describe("where nothing takes a file, one that falls does not take the page
       await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
       if (uploads) await turnToUploads(page);
       const address = page.url();
-      const mark = await marked(page);
+      await watched(page);
       const drag = await dragged(page, path);
-      await drag(page.getByRole("main"), "dragEnter", "dragOver", "drop");
-      await expectStayed(page, address, mark);
+      await drag(page.getByRole("heading", { level: 1 }), "dragEnter", "dragOver", "drop");
+      await expectStayed(page, address, "dragover dealt with");
       await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
       await expect(takes(page)).toHaveCount(0);
     }
@@ -114,10 +124,10 @@ test.describe("where nothing takes a file, one that falls does not take the page
     await choose(page, text("first.sql", "CREATE TABLE pupil (id int);\n"));
     const bar = page.getByRole("progressbar", { name: "first.sql: Sending the file" });
     await expect(bar).toBeVisible();
-    const mark = await marked(page);
+    await watched(page);
     const drag = await dragged(page, path);
     await drag(bar, "dragEnter", "dragOver", "drop");
-    await expectStayed(page, page.url(), mark);
+    await expectStayed(page, page.url(), "dragover dealt with");
     await expect(bar).toBeVisible();
     bucket.open();
     await expect(page.getByText("Accepted, but nothing proves that it is complete")).toBeVisible({ timeout: 60_000 });
