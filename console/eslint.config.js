@@ -13,6 +13,13 @@ export default tseslint.config(
       // A secret that is printed is lost: nothing is.
       "no-console": "error",
       "max-lines": ["error", 500],
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "JSXOpeningElement[name.name='Button'] > JSXAttribute[name.name='loading']",
+          message: "Mantine’s button is disabled while it loads, which drops the focus: take BusyButton.",
+        },
+      ],
     },
   },
 );

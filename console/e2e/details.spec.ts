@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 import type { Backup } from "./lib/api";
-import { at, expect, retold, test } from "./lib/scene";
+import { at, expect, refused, retold, test } from "./lib/scene";
 import { ada, ben } from "./lib/stack";
 
 const panel = (page: Page, name: string) => page.getByRole("region", { name, exact: true });
@@ -111,7 +111,7 @@ test("a failed backup shows why, what to do, and what its tools said; it can't b
   await expect(why).toContainText(failed.failure!.hint!.slice(0, 30));
   await expect(why).toContainText(failed.failure!.code);
   for (const action of ["Download", "Restore", "Delete"]) {
-    const button = page.getByRole("button", { name: `${action} ${failed.filename}: ${failed.unusable!.reason}` });
+    const button = page.getByRole("button", { name: refused(`${action} ${failed.filename}`, failed.unusable!.reason) });
     await expect(button).toHaveAttribute("aria-disabled", "true");
   }
   await expect(panel(page, "Proof")).toHaveCount(0);
@@ -145,7 +145,9 @@ test("a new backup is not rehearsed yet and leads to its rehearsal; deleted, it 
   open,
   api,
   database,
+  watch,
 }) => {
+  watch.allow(/404/);
   const backup = await api.createdBackup(database);
   const page = await open(ada, { at: at.backup(backup) });
   await expect(panel(page, "Proof")).toContainText("Not rehearsed yet");

@@ -1,51 +1,13 @@
 import type { Page } from "@playwright/test";
 import { randomBytes } from "node:crypto";
-import { truncate, writeFile } from "node:fs/promises";
 
+import { choose, drop, inParts, partsArrive, text, turnToUploads, type Sample } from "./lib/files";
 import { gate } from "./lib/inventory";
-import { callsOf, expect, test } from "./lib/prepared";
+import { callsOf, expect, test } from "./lib/scene";
 import { fillSignIn } from "./lib/session";
 import { ada, stack } from "./lib/stack";
 
-interface Sample {
-  name: string;
-  content: Buffer;
-}
-
-const text = (name: string, sql: string): Sample => ({ name, content: Buffer.from(sql) });
 const at = (database: string) => `/databases/${database}/restore`;
-
-async function turnToUploads(page: Page) {
-  await page.getByText("From an uploaded file").click();
-  await expect(page.getByRole("button", { name: "Choose a file" })).toBeVisible();
-}
-
-async function choose(page: Page, ...samples: Sample[]) {
-  const chooser = page.waitForEvent("filechooser");
-  await page.getByRole("button", { name: "Choose a file" }).click();
-  await (
-    await chooser
-  ).setFiles(samples.map(({ name, content }) => ({ name, mimeType: "application/octet-stream", buffer: content })));
-}
-
-/** Drags files over the page and lets them fall, as a browser tells of it. */
-async function drop(page: Page, ...samples: Sample[]) {
-  const dragged = await page.evaluateHandle(
-    (files) => {
-      const transfer = new DataTransfer();
-      for (const { name, base64 } of files) {
-        const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-        transfer.items.add(new File([bytes], name, { lastModified: 1_700_000_000_000 }));
-      }
-      return transfer;
-    },
-    samples.map(({ name, content }) => ({ name, base64: content.toString("base64") })),
-  );
-  const target = page.getByRole("main");
-  await target.dispatchEvent("dragover", { dataTransfer: dragged });
-  await target.dispatchEvent("drop", { dataTransfer: dragged });
-}
-
 const refusal = (page: Page) => page.getByRole("alert").filter({ hasText: "This file is not taken" });
 const queueButton = (page: Page) => page.getByRole("button", { name: "Queue Upload Restore" });
 const missing = (page: Page) => page.getByRole("alert").filter({ hasText: "Nothing has been queued" });
@@ -273,40 +235,36 @@ test.describe("while a file is being sent", () => {
 
   test("a file of more than 5 GiB goes in parts, by fresh links where one has ended; after a reload only what is missing is sent", async ({
     open,
+    api,
     database,
     watch,
-  }, info) => {
+  }) => {
     watch.allow(/403/);
-    // It has no bytes on the disk, and none of them leave the browser: the bucket is not told of it.
-    const path = info.outputPath("large.sql");
-    await writeFile(path, "");
-    await truncate(path, 5.1 * 2 ** 30);
+    const gib = 2 ** 30;
+    expect(await api.announceUpload(database, "most.sql", 5 * gib)).not.toHaveProperty("parts");
+    const { parts } = await api.announceUpload(database, "more.sql", 5 * gib + 1);
+    expect(parts!.urls).toHaveLength(Math.ceil((5 * gib + 1) / parts!.partSize));
+
     const page = await open(ada, { at: at(database) });
+    await inParts(page, 100);
+    const file = text("large.sql", `SELECT 1; -- ${"x".repeat(8137)}`);
     const fresh = callsOf(page, "POST", /\/links$/);
-    const allow = { "Access-Control-Allow-Origin": "*" };
     const arrived: number[] = [];
-    const ended = new Set([3]);
+    let ended: string | undefined;
     let most = 40;
-    await page.route(
-      (url) => url.searchParams.has("partNumber"),
-      async (route) => {
-        const part = Number(new URL(route.request().url()).searchParams.get("partNumber"));
-        if (ended.delete(part)) return route.fulfill({ status: 403, headers: allow });
-        // Who is not answered waits until the page is left.
-        if (arrived.length >= most) return;
-        arrived.push(part);
-        await route.fulfill({ status: 200, headers: allow });
-      },
-    );
+    await partsArrive(page, (part, url) => {
+      // The link of one part has ended, whoever uses it.
+      if (part === 3) ended ??= url;
+      if (url === ended) return 403;
+      // Who is not answered waits until the page is left.
+      if (arrived.length >= most) return undefined;
+      arrived.push(part);
+      return 200;
+    });
     await page.route(/\/complete$/, (route) => route.fulfill({ status: 202, json: {} }));
     await turnToUploads(page);
-    const send = async (button: string) => {
-      const chooser = page.waitForEvent("filechooser");
-      await page.getByRole("button", { name: button }).click();
-      await (await chooser).setFiles(path);
-    };
-    await send("Choose a file");
-    await expect(page.getByText("2.7 GB of 5.5 GB")).toBeVisible();
+    await drop(page, file);
+    await expect(page.getByText("4 kB of 8.15 kB")).toBeVisible();
     expect(fresh, "fresh links that were asked for").toHaveLength(1);
 
     // Leaving the page would end it, so the browser asks.
@@ -320,8 +278,7 @@ test.describe("while a file is being sent", () => {
     await turnToUploads(page);
     await upload(page, "large.sql").first().check();
     await expect(page.getByText("40 parts of it need not be sent again")).toBeVisible();
-    await send("Choose the file again");
-    await expect(page.getByText("It goes on where it stopped: 2.7 GB had arrived before.")).toBeVisible();
+    await drop(page, file);
     await expect(page.getByRole("status").filter({ hasText: "large.sql has been sent. It is being inspected." })).toBeAttached();
     expect(arrived.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 82 }, (_, i) => i + 1));
   });

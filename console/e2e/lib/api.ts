@@ -7,6 +7,7 @@ import { ada, stack, token, type Person } from "./stack";
 
 type Schemas = components["schemas"];
 export type Backup = Schemas["BackupDetail"];
+export type ReportDocument = Schemas["ReportDocument"];
 export type Restore = Schemas["RestoreDetail"];
 export type Upload = Schemas["UploadDetail"];
 
@@ -148,15 +149,17 @@ export class Api {
     return good(this.client.GET("/api/databases/{database}/uploads", { params: { path: { database } } }));
   }
 
+  /** How a file is to be sent. */
+  announceUpload(database: string, filename: string, size: number, sha256?: string) {
+    return good(
+      this.client.POST("/api/databases/{database}/uploads", { params: { path: { database } }, body: { filename, size, sha256 } }),
+    );
+  }
+
   /** A file that was sent and inspected, whatever came of it. */
   async inspectedUpload(database: string, filename: string, content: Buffer): Promise<Upload> {
     const sha256 = createHash("sha256").update(content).digest("hex");
-    const announced = await good(
-      this.client.POST("/api/databases/{database}/uploads", {
-        params: { path: { database } },
-        body: { filename, size: content.length, sha256 },
-      }),
-    );
+    const announced = await this.announceUpload(database, filename, content.length, sha256);
     if (announced.post === undefined) throw new Error(`upload ${announced.id} has no form to send the file by`);
     const form = new FormData();
     for (const [name, field] of Object.entries(announced.post.fields)) form.set(name, field);

@@ -1,4 +1,4 @@
-import type { Page } from "@playwright/test";
+import type { Page, Request } from "@playwright/test";
 
 import { Api, type Backup, type Restore } from "./api";
 import { damage, dropDatabase, newDatabase } from "./stack";
@@ -11,8 +11,19 @@ interface Scene {
   rehearsal: Restore;
 }
 
-/** What takes long to make is made once for the tests of one worker, which look at it and leave it as it is. */
-export const test = base.extend<object, { scene: Scene; failed: Backup }>({
+interface Prepared {
+  /** A damaged database, with what is needed to look at every view of it. */
+  scene: Scene;
+  /** A backup that failed, as its database is gone. */
+  failed: Backup;
+  /** A created backup of the worker's database, which is whole. */
+  backup: Backup;
+  /** Its file. */
+  dump: Buffer;
+}
+
+/** What takes long to make is made once for the tests of one worker that ask for it. They look at it and leave it as it is. */
+export const test = base.extend<object, Prepared>({
   scene: [
     async ({}, give) => {
       const api = await Api.as();
@@ -34,6 +45,8 @@ export const test = base.extend<object, { scene: Scene; failed: Backup }>({
     },
     { scope: "worker", timeout: 120_000 },
   ],
+  backup: [async ({ database }, give) => give(await (await Api.as()).createdBackup(database)), { scope: "worker" }],
+  dump: [async ({ backup }, give) => give(await (await Api.as()).file(backup)), { scope: "worker" }],
 });
 
 export { expect };
@@ -60,3 +73,17 @@ export const problem = (status: number, code: string, detail: string, hint?: str
   contentType: "application/problem+json",
   body: JSON.stringify({ type: "about:blank", title: code, status, code, detail, hint }),
 });
+
+/** Collects the calls of a page by method and address. Of nothing that was sent there is nothing to wait for: look after something else was seen. */
+export function callsOf(page: Page, method: string, address: RegExp): Request[] {
+  const calls: Request[] = [];
+  page.on("request", (request) => {
+    if (request.method() === method && address.test(new URL(request.url()).pathname)) calls.push(request);
+  });
+  return calls;
+}
+
+const literally = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+/** The name of a control that can't be used, which says why. Browsers set what is out of sight apart from the rest by a space. */
+export const refused = (name: string, why: string) => new RegExp(`^${literally(name)} ?: ${literally(why)}`);

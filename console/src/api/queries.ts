@@ -182,8 +182,11 @@ export function useDeleteBackup(database: string) {
   return useMutation({
     mutationFn: (id: string) => answer(api.DELETE("/api/databases/{database}/backups/{id}", { params: record(database, id) })),
     // Far down the inventory nothing else would notice.
-    onSuccess: (_, id) =>
-      queries.setQueriesData<Known<Backup>>({ queryKey: keys.inventory(database) }, (known) => known && without(known, id)),
+    onSuccess: (_, id) => {
+      queries.setQueriesData<Known<Backup>>({ queryKey: keys.inventory(database) }, (known) => known && without(known, id));
+      // Who goes to its address is told that it is gone.
+      queries.removeQueries({ queryKey: keys.backup(database, id) });
+    },
     onSettled: () => queries.invalidateQueries({ queryKey: keys.backups(database) }),
   });
 }

@@ -1,6 +1,7 @@
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 
+import { BusyButton } from "../ui/BusyButton";
 import { ProblemAlert } from "../ui/ProblemAlert";
 import { useSession } from "./session";
 
@@ -32,9 +33,9 @@ export function SessionEnded() {
           <Button variant="default" onClick={() => void signOut()}>
             Sign out
           </Button>
-          <Button onClick={again} loading={waiting} data-autofocus>
+          <BusyButton onClick={again} loading={waiting} data-autofocus>
             Sign in again
-          </Button>
+          </BusyButton>
         </Group>
       </Stack>
     </Modal>

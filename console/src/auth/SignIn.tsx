@@ -1,7 +1,8 @@
-import { Button, Center, Stack, Text, Title } from "@mantine/core";
+import { Center, Stack, Text, Title } from "@mantine/core";
 import { useState } from "react";
 
 import { Brand } from "../ui/Brand";
+import { BusyButton } from "../ui/BusyButton";
 import { ProblemAlert } from "../ui/ProblemAlert";
 import { useSession } from "./session";
 
@@ -23,7 +24,7 @@ export function SignIn() {
           </Text>
         </div>
         {error !== undefined && <ProblemAlert error={error} />}
-        <Button
+        <BusyButton
           size="md"
           loading={leaving}
           onClick={() => {
@@ -35,7 +36,7 @@ export function SignIn() {
           }}
         >
           Sign in
-        </Button>
+        </BusyButton>
       </Stack>
     </Center>
   );

@@ -123,7 +123,7 @@ async function run(t: Running) {
     await transfer(t, way);
     set(t, { phase: "completing", perSecond: undefined });
     try {
-      return await complete(t);
+      return await complete(t, way.parts !== undefined);
     } catch (error) {
       // What is remembered of this file was wrong: it is sent once more, from its beginning.
       if (asProblem(error).code !== "upload_incomplete" || again) throw error;
@@ -133,11 +133,11 @@ async function run(t: Running) {
   }
 }
 
-// Joining the parts of a large file may take the bucket longer than a call may take. The parts seem to be gone then, before the whole
-// is there: so long it is asked for again.
+// Joining the parts of a large file may take the bucket longer than a call may take. The call is cut off then, and the next one finds
+// the parts gone before the whole is there: so long it is asked for again.
 const joining = 180_000;
 
-async function complete(t: Running) {
+async function complete(t: Running, inParts: boolean) {
   const { database } = t;
   const signal = t.cancel.signal;
   for (const began = Date.now(); ;) {
@@ -149,7 +149,8 @@ async function complete(t: Running) {
       );
       return;
     } catch (error) {
-      if (asProblem(error).code !== "upload_gone" || Date.now() - began > joining) throw error;
+      const p = asProblem(error);
+      if (!inParts || !(p.passes || p.code === "upload_gone") || Date.now() - began > joining) throw error;
       await pause(5_000, signal);
     }
   }
@@ -229,7 +230,11 @@ async function transfer(t: Running, way: Schemas["UploadLinks"]) {
       return fresh.parts;
     },
     wait: pause,
-    onPart: (part) => memory.partArrived(database, t.upload!, part),
+    onPart: (part) => {
+      memory.partArrived(database, t.upload!, part);
+      // However soon after the last word about it: the next one may take long.
+      told = 0;
+    },
     onSent,
     signal: t.cancel.signal,
   });

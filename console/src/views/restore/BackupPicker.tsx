@@ -1,8 +1,9 @@
-import { Button, Radio, Stack, Text, TextInput } from "@mantine/core";
+import { Radio, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 
 import { itemsOf, useBackups, type Backup } from "../../api/queries";
 import { actorName } from "../../ui/actor";
+import { BusyButton } from "../../ui/BusyButton";
 import { formatBytes, formatCount, formatTime, plural } from "../../ui/format";
 import { IconSearch } from "../../ui/icons";
 import { ProblemAlert } from "../../ui/ProblemAlert";
@@ -79,14 +80,14 @@ export function BackupPicker({ database, chosen, error, onChoose, missing }: Pro
               )}
               {backups.hasNextPage && (
                 <div className={classes.choice}>
-                  <Button
+                  <BusyButton
                     variant="default"
                     size="xs"
                     loading={backups.isFetchingNextPage}
                     onClick={() => void backups.fetchNextPage()}
                   >
                     Show older backups
-                  </Button>
+                  </BusyButton>
                 </div>
               )}
             </div>

@@ -24,7 +24,7 @@ export function FilePicker({ onFile, describedBy }: { onFile: (file: File) => vo
       <div className={classes.drop} data-over={over || undefined}>
         <Stack align="center" gap="xs" ta="center">
           <Group gap="xs" justify="center">
-            <Text fw={600}>Drop a file here, or</Text>
+            <Text fw={600}>{over ? "Let go, and the file is uploaded" : "Drop a file here, or"}</Text>
             <FileButton
               resetRef={reset}
               onChange={(file) => {

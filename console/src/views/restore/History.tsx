@@ -1,9 +1,10 @@
-import { Button, Group, Text, Title } from "@mantine/core";
+import { Group, Text, Title } from "@mantine/core";
 import { Link } from "wouter";
 
 import { itemsOf, restoreIsOpen, useRestores, type Restore } from "../../api/queries";
 import { paths } from "../../app/routes";
 import { actorName } from "../../ui/actor";
+import { BusyButton } from "../../ui/BusyButton";
 import { formatDuration, formatTime, plural } from "../../ui/format";
 import { JobProgress } from "../../ui/JobProgress";
 import { ProblemAlert } from "../../ui/ProblemAlert";
@@ -47,9 +48,9 @@ export function History({ database }: { database: string }) {
       </ul>
       {restores.hasNextPage && (
         <Group p="md" justify="center">
-          <Button variant="default" loading={restores.isFetchingNextPage} onClick={() => void restores.fetchNextPage()}>
+          <BusyButton variant="default" loading={restores.isFetchingNextPage} onClick={() => void restores.fetchNextPage()}>
             Show older restores
-          </Button>
+          </BusyButton>
         </Group>
       )}
     </section>

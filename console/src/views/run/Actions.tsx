@@ -1,11 +1,12 @@
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
-import { useState, type RefObject } from "react";
+import { useEffect, useRef, useState, type FocusEvent, type RefObject } from "react";
 import { useLocation } from "wouter";
 
 import type { Schemas } from "../../api/client";
 import { isOpen, restoreIsOpen, useRestoreActions, type RestoreDetail } from "../../api/queries";
 import { paths } from "../../app/routes";
 import { announce } from "../../ui/announce";
+import { BusyButton } from "../../ui/BusyButton";
 import { ConfirmByName } from "../../ui/ConfirmByName";
 import { formatDuration, formatTime } from "../../ui/format";
 import { GuardedButton } from "../../ui/Guarded";
@@ -26,6 +27,25 @@ interface Props {
   over: boolean;
 }
 
+/** Calls back when the element inside that had the focus is gone. */
+function useFocusSaved(save: () => void) {
+  const focused = useRef<Element>(null);
+  useEffect(() => {
+    if (focused.current === null || focused.current.isConnected) return;
+    focused.current = null;
+    save();
+  });
+  return {
+    onFocus: (event: FocusEvent) => {
+      focused.current = event.target;
+    },
+    onBlur: (event: FocusEvent) => {
+      // What is being taken away is no longer there for who leaves it.
+      if (event.target.isConnected) focused.current = null;
+    },
+  };
+}
+
 /** What can be done with a restore in its state. */
 export function Actions({ restore: r, said, over }: Props) {
   const [asked, setAsked] = useState<"apply" | "undo" | "cancel">();
@@ -34,9 +54,10 @@ export function Actions({ restore: r, said, over }: Props) {
   const closed = () => {
     if (document.activeElement === null || document.activeElement === document.body) said.current?.focus();
   };
+  const focused = useFocusSaved(closed);
   const stopped = r.state === "failed" || r.state === "cancelled" || r.state === "expired";
   return (
-    <Group gap="xs" className={classes.actions}>
+    <Group gap="xs" className={classes.actions} {...focused}>
       {restoreIsOpen(r) && r.followUp?.kind !== "drop" && (
         <GuardedButton
           variant="default"
@@ -191,9 +212,9 @@ function CancelDialog({ restore: r, opened, onClose, onClosed }: DialogProps) {
           <Button variant="default" onClick={close} data-autofocus>
             Let it run
           </Button>
-          <Button color="red" onClick={stop} loading={cancel.isPending}>
+          <BusyButton color="red" onClick={stop} loading={cancel.isPending}>
             Stop it
-          </Button>
+          </BusyButton>
         </Group>
       </Stack>
     </Modal>

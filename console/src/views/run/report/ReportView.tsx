@@ -1,8 +1,9 @@
-import { Button, List, Text } from "@mantine/core";
+import { List, Text } from "@mantine/core";
 
 import type { Report, RestoreDetail } from "../../../api/queries";
 import { useDownloadReport } from "../../../api/queries";
 import { announce } from "../../../ui/announce";
+import { BusyButton } from "../../../ui/BusyButton";
 import { plural } from "../../../ui/format";
 import { IconDownload } from "../../../ui/icons";
 import { Notice } from "../../../ui/Notice";
@@ -44,7 +45,7 @@ function Verdict({ restore: r, report, tense }: { restore: RestoreDetail; report
         r.state === "undone" ? "What had changed, before it was undone" : tense === "would" ? "What would change" : "What changed"
       }
       aside={
-        <Button
+        <BusyButton
           variant="default"
           size="xs"
           leftSection={<IconDownload size={16} aria-hidden />}
@@ -53,7 +54,7 @@ function Verdict({ restore: r, report, tense }: { restore: RestoreDetail; report
           className={classes.download}
         >
           Download the report
-        </Button>
+        </BusyButton>
       }
     >
       {download.isError && <ProblemAlert error={download.error} title="The report could not be downloaded" onRetry={start} />}
