@@ -34,7 +34,7 @@ async function shoot(page: Page, name: string) {
 
 /** A picture of what fits on a screen. */
 async function picture(page: Page, name: string) {
-  await page.setViewportSize(sizes.wide);
+  await page.setViewportSize({ width: 1280, height: 800 });
   await show(page, "light");
   await ready(page);
   await page.screenshot({ path: `${images}${name}.png` });
