@@ -10,7 +10,8 @@ fail() {
 command -v npm >/dev/null 2>&1 || fail "Node.js 20.19, 22.13 or newer with npm is needed: https://nodejs.org/en/download"
 
 find_chromium() {
-	for CHROMIUM in "${CHROMIUM:-}" /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome \
+	# The headless one is the same engine without a window around it, and takes a quarter less time.
+	for CHROMIUM in "${CHROMIUM:-}" /usr/bin/chromium-headless-shell /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome \
 		'/Applications/Google Chrome.app/Contents/MacOS/Google Chrome' /Applications/Chromium.app/Contents/MacOS/Chromium; do
 		[ -x "$CHROMIUM" ] && return 0
 	done
@@ -22,10 +23,10 @@ if ! find_chromium; then
 		fail "Chromium is needed, and none is found." "Install it with this system's package manager, or set CHROMIUM to its program."
 	fi
 	[ "$(id -u)" -eq 0 ] || fail "Chromium is needed, and installing it needs root. Run:" \
-		"  apt-get update && apt-get install --no-install-recommends chromium fonts-dejavu-core"
+		"  apt-get update && apt-get install --no-install-recommends chromium-headless-shell fonts-dejavu-core"
 	echo "Installing Chromium (a browser is needed; none is found) ..."
 	DEBIAN_FRONTEND=noninteractive apt-get -q update || fail "apt-get update did not succeed: see above."
-	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends chromium fonts-dejavu-core ||
+	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends chromium-headless-shell fonts-dejavu-core ||
 		fail "Chromium could not be installed: see above."
 	find_chromium || fail "Chromium was installed, but is not found."
 fi

@@ -10,7 +10,7 @@ export default defineConfig({
   outputDir: `${results}/results`,
   globalSetup: "./lib/setup.ts",
   // Each worker has a database of its own, on which one job runs at a time.
-  workers: 3,
+  workers: 2,
   forbidOnly: process.env.CI !== undefined,
   // A rehearsal on a busy machine takes its time.
   timeout: 120_000,
