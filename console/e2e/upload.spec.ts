@@ -267,6 +267,12 @@ test.describe("while a file is being sent", () => {
     await expect(page.getByText("4 kB of 8.15 kB")).toBeVisible();
     expect(fresh, "fresh links that were asked for").toHaveLength(1);
 
+    // What a page stores is on its way for a moment, and a page that is loaded anew may come before it. Another page of the browser tells.
+    const other = await page.context().newPage();
+    await other.goto("/config.json");
+    const stored = () => other.evaluate((key) => localStorage.getItem(key), `uploads:${database}`);
+    await expect.poll(async () => (JSON.parse((await stored()) ?? "[]") as { parts: number[] }[])[0]?.parts).toHaveLength(40);
+
     // Leaving the page would end it, so the browser asks.
     const asked = page.waitForEvent("dialog");
     const reloaded = page.reload();

@@ -199,10 +199,18 @@ func TestActivity_IsPagedAndFiltered(t *testing.T) {
 // mistagged is a registry with a database whose secret is tagged wrongly.
 type mistagged struct{ registry }
 
+var errNorth = &backup.Error{Code: backup.CodeBadSecret, Text: "The secret n is tagged with the engine \"oracle\".", Hint: "Set its tag."}
+
 func (m mistagged) List(ctx context.Context) ([]backup.Database, error) {
 	all, err := m.registry.List(ctx)
-	return all, errors.Join(err, &backup.UnusableError{Databases: []backup.UnusableDatabase{{Name: "north",
-		Why: &backup.Error{Code: backup.CodeBadSecret, Text: "The secret n is tagged with the engine \"oracle\".", Hint: "Set its tag."}}}})
+	return all, errors.Join(err, &backup.UnusableError{Databases: []backup.UnusableDatabase{{Name: "north", Why: errNorth}}})
+}
+
+func (m mistagged) Get(ctx context.Context, name string) (backup.Database, error) {
+	if name == "north" {
+		return backup.Database{}, errNorth
+	}
+	return m.registry.Get(ctx, name)
 }
 
 func TestDatabases_AMistakeInOneRegistrationIsShownAndStopsNoOther(t *testing.T) {

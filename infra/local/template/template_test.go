@@ -39,7 +39,7 @@ func TestResolve_ProductTemplateBecomesWhatTheFunctionsNeed(t *testing.T) {
 	want := map[string]string{
 		"BUCKET": "backup-restore-bucket", "JOBS_QUEUE_URL": "http://127.0.0.1:8081/000000000000/backup-restore-Jobs",
 		"CRON_KEY_SECRET": "arn:aws:secretsmanager:eu-central-1:000000000000:secret:key-AbCdEf", "CRON_KEY_GRACE": "5m",
-		"ROLE_CLAIM": "cognito:groups", "ISSUER": "http://127.0.0.1:8082", "CLIENT_ID": "local", "LOG_LEVEL": "info", "LOCK_EXPIRY": "45s",
+		"ROLE_CLAIM": "cognito:groups", "ISSUER": "http://127.0.0.1:8082", "CLIENT_ID": "local", "TOKEN_ORIGIN": "", "LOG_LEVEL": "info", "LOCK_EXPIRY": "45s",
 	}
 	if diff := cmp.Diff(want, api.Environment); diff != "" {
 		t.Errorf("environment of ApiFunction (-want +got):\n%s", diff)
