@@ -261,7 +261,11 @@ test.describe("while a file is being sent", () => {
       arrived.push(part);
       return 200;
     });
-    await page.route(/\/complete$/, (route) => route.fulfill({ status: 202, json: {} }));
+    const { opened, open: complete } = gate();
+    await page.route(/\/complete$/, async (route) => {
+      await opened;
+      await route.fulfill({ status: 202, json: {} });
+    });
     await turnToUploads(page);
     await drop(page, file);
     await expect(page.getByText("4 kB of 8.15 kB")).toBeVisible();
@@ -285,6 +289,8 @@ test.describe("while a file is being sent", () => {
     await upload(page, "large.sql").first().check();
     await expect(page.getByText("40 parts of it need not be sent again")).toBeVisible();
     await drop(page, file);
+    await expect(page.getByText("It goes on where it stopped: 4 kB had arrived before.")).toBeVisible();
+    complete();
     await expect(page.getByRole("status").filter({ hasText: "large.sql has been sent. It is being inspected." })).toBeAttached();
     expect(arrived.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 82 }, (_, i) => i + 1));
   });
