@@ -128,6 +128,9 @@ type Files interface {
 	// Open streams an object's given version from its beginning. A connection that breaks is taken up again by range.
 	// ErrNotFound if there is none.
 	Open(ctx context.Context, key, versionID string) (io.ReadCloser, error)
+	// OpenRange streams length bytes of an object's given version from offset on, of which there must be as many. A connection that
+	// breaks is taken up again. ErrNotFound if there is no such version.
+	OpenRange(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error)
 	// AbortUploads ends unfinished uploads of keys that begin with prefix: those of a worker that is gone.
 	AbortUploads(ctx context.Context, prefix string) error
 	// Delete removes one version of an object; one that is not there is no error.
@@ -211,9 +214,10 @@ type Attempt struct {
 // Engine works on one kind of database server. Its errors are *Error where an operator can understand them.
 // Every session it opens has an application name that begins with "backup-restore " and the attempt.
 type Engine interface {
-	// Dump writes a complete dump of the database as SQL text to w and says what it held, counted from the text itself.
-	// A nil error means that the dump program ended well and the end mark was seen; with another, what it says is what was known by then. An error of w comes back in the chain.
-	Dump(ctx context.Context, t Target, a Attempt, w io.Writer, report func(Progress)) (Dumped, error)
+	// Dump writes a complete dump file of the database to w, one consistent moment of it, and says what it held. A nil error means that
+	// everything was read and written to the end, and the server's counts of rows are those of the text; with another, what it says is
+	// what was known by then. An error of w comes back in the chain. w is written by one goroutine at a time.
+	Dump(ctx context.Context, t Target, a Attempt, s Selection, w io.Writer, report func(Progress)) (Dumped, error)
 	// Recover clears what other attempts at a.Job left on the server: sessions, staged databases, throw-away logins. It
 	// ends what a.Number itself left running too, and does not touch a kept database. switched is not nil where one of them had switched already.
 	Recover(ctx context.Context, t Target, a Attempt) (switched *Switched, err error)
@@ -264,13 +268,32 @@ type Comparison struct {
 	LiveBytes, CopyBytes int64 // of disk; 0 where it could not be asked
 }
 
+// Text is the SQL text of a file.
+type Text interface {
+	// All streams it from its beginning to its end.
+	All(ctx context.Context) (io.ReadCloser, error)
+	// Pieces are the parts that it can be read in, in their order; nil where it can only be read as a whole.
+	Pieces() []Piece
+	// Piece streams one of them. It may be called by several goroutines.
+	Piece(ctx context.Context, i int) (io.ReadCloser, error)
+}
+
+// Piece is a part of a file's text.
+type Piece struct {
+	// Table is the table of which the piece has rows, and nothing else but comments: their loading can be put off, and done beside other
+	// tables'. The zero value is a piece that has to be run in its place.
+	Table TableRows
+	Line  int64 // of its first line in the whole text, from 1
+	Bytes int64 // of text
+}
+
 // Staged is a copy that is being built beside the live database. Its methods are called in their order here, by one
 // goroutine. Until Switch has returned without error the live database is as it was; an error of Switch leaves it so too.
 type Staged interface {
 	// Loader says which login loads.
 	Loader() Loader
-	// Load runs the SQL text of r, to its end.
-	Load(ctx context.Context, r io.Reader, report func(Progress)) (Loaded, error)
+	// Load runs a file's text, to its end.
+	Load(ctx context.Context, text Text, report func(Progress)) (Loaded, error)
 	// Warnings are what an operator should know of the server that does not keep the restore from going on. Most are known after
 	// Stage; Compare may add to them.
 	Warnings() []string

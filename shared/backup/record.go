@@ -219,16 +219,23 @@ type Stored struct {
 // Backup is the record of a backup.
 type Backup struct {
 	Job
-	Filename      string      `json:"filename"` // the name it is downloaded under
-	Engine        EngineKind  `json:"engine"`
-	ServerVersion string      `json:"serverVersion,omitempty"`
-	ToolVersion   string      `json:"toolVersion,omitempty"`
-	File          *Stored     `json:"file,omitempty"`
-	SQLBytes      int64       `json:"sqlBytes,omitempty"` // before compression
-	Rows          int64       `json:"rows,omitempty"`
-	Tables        []TableRows `json:"tables,omitempty"`
-	LastRehearsal time.Time   `json:"lastRehearsal,omitzero"` // when a restore of it last verified
-	Deleting      bool        `json:"deleting,omitempty"`     // its file is being deleted
+	Filename      string     `json:"filename"` // the name it is downloaded under
+	Engine        EngineKind `json:"engine"`
+	ServerVersion string     `json:"serverVersion,omitempty"`
+	ToolVersion   string     `json:"toolVersion,omitempty"`
+	File          *Stored    `json:"file,omitempty"`
+	SQLBytes      int64      `json:"sqlBytes,omitempty"` // before compression
+	// Indexed says that the file can be read in parts: it has an index.
+	Indexed bool `json:"indexed,omitempty"`
+	// Selection says of which tables the rows were wanted: of all where it is nil.
+	Selection *Selection `json:"selection,omitempty"`
+	// SnapshotHeld is how long the server had to keep the moment that was read, in nanoseconds: what was deleted meanwhile stays on its disk.
+	SnapshotHeld  time.Duration `json:"snapshotHeld,omitempty"`
+	Connections   int           `json:"connections,omitempty"` // that read at the same time
+	Rows          int64         `json:"rows,omitempty"`
+	Tables        []TableRows   `json:"tables,omitempty"`
+	LastRehearsal time.Time     `json:"lastRehearsal,omitzero"` // when a restore of it last verified
+	Deleting      bool          `json:"deleting,omitempty"`     // its file is being deleted
 }
 
 // Dumped is what a dump was found to hold. That of a dump that failed holds what was known by then.
@@ -238,6 +245,9 @@ type Dumped struct {
 	ToolVersion   string
 	SQLBytes      int64
 	Tables        []TableRows
+	Indexed       bool
+	SnapshotHeld  time.Duration
+	Connections   int
 }
 
 // Complete moves a backup that runs as attempt to created. It takes the proof with it: without what the dump held and
@@ -251,6 +261,7 @@ func (b *Backup) Complete(attempt int, d Dumped, file Stored, now time.Time) err
 	}
 	b.ServerVersion, b.ToolVersion, b.SQLBytes = d.ServerVersion, d.ToolVersion, d.SQLBytes
 	b.Tables, b.Rows, b.File = d.Tables, TotalRows(d.Tables), &file
+	b.Indexed, b.SnapshotHeld, b.Connections = d.Indexed, d.SnapshotHeld, d.Connections
 	return nil
 }
 

@@ -25,13 +25,14 @@ type reader struct {
 	store *Store
 
 	key, version, etag string
-	size               int64
-	sum                string // S3's CRC64NVME of the whole; "" where S3 has none
+	size               int64  // of the object
+	end                int64  // where to stop
+	sum                string // S3's CRC64NVME of the whole; "" where S3 has none, or where not all is read
 
-	offset int64 // bytes that were handed out
+	offset int64 // of the next byte in the object
 	crc    hash.Hash64
 	body   io.ReadCloser // nil between connections
-	end    context.CancelFunc
+	cut    context.CancelFunc
 	err    error
 }
 
@@ -40,6 +41,27 @@ var errClosed = errors.New("the file is closed")
 // Open implements backup.Files. At the end of the file, what was read is compared with S3's checksum of the whole: a
 // difference is an error in place of io.EOF.
 func (s *Store) Open(ctx context.Context, key, versionID string) (io.ReadCloser, error) {
+	r, err := s.open(ctx, key, versionID)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// OpenRange implements backup.Files.
+func (s *Store) OpenRange(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error) {
+	r, err := s.open(ctx, key, versionID)
+	if err != nil {
+		return nil, err
+	}
+	if offset < 0 || length < 0 || length > r.size-offset {
+		return nil, fmt.Errorf("open %s version %s: it has %d bytes, not %d from %d on", key, versionID, r.size, length, offset)
+	}
+	r.offset, r.end, r.sum = offset, offset+length, ""
+	return r, nil
+}
+
+func (s *Store) open(ctx context.Context, key, versionID string) (*reader, error) {
 	var out *s3.HeadObjectOutput
 	err := s.call.Do(ctx, func(ctx context.Context) (err error) {
 		out, err = s.head(ctx, key, versionID)
@@ -49,7 +71,7 @@ func (s *Store) Open(ctx context.Context, key, versionID string) (io.ReadCloser,
 		return nil, s3call.Error(err, "open %s version %s", key, versionID)
 	}
 	r := &reader{ctx: ctx, store: s, key: key, version: versionID, etag: aws.ToString(out.ETag),
-		size: aws.ToInt64(out.ContentLength), crc: crc64nvme.New()}
+		size: aws.ToInt64(out.ContentLength), end: aws.ToInt64(out.ContentLength), crc: crc64nvme.New()}
 	if r.version == "" {
 		r.version = aws.ToString(out.VersionId) // "" where the bucket has none; then the ETag alone holds the object
 	}
@@ -64,7 +86,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	if r.err != nil || len(p) == 0 {
 		return 0, r.err
 	}
-	if r.offset == r.size {
+	if r.offset == r.end {
 		r.err = r.finish()
 		return 0, r.err
 	}
@@ -75,7 +97,9 @@ func (r *reader) Read(p []byte) (int, error) {
 		return err
 	})
 	r.offset += int64(n)
-	_, _ = r.crc.Write(p[:n])
+	if r.sum != "" {
+		_, _ = r.crc.Write(p[:n])
+	}
 	if err != nil {
 		r.disconnect()
 		r.err = s3call.Error(err, "read %s version %s at byte %d", r.key, r.version, r.offset)
@@ -90,9 +114,9 @@ func (r *reader) some(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	p = p[:min(int64(len(p)), r.size-r.offset)]
+	p = p[:min(int64(len(p)), r.end-r.offset)]
 	// The connection's context, and not the attempt's, ends a read that stalls: the connection outlives this call.
-	stalled := time.AfterFunc(r.store.read, r.end)
+	stalled := time.AfterFunc(r.store.read, r.cut)
 	n, err := r.body.Read(p)
 	stalled.Stop()
 	if n > 0 {
@@ -115,7 +139,7 @@ func (r *reader) some(p []byte) (int, error) {
 func (r *reader) connect() error {
 	ctx, end := context.WithCancel(r.ctx)
 	in := &s3.GetObjectInput{Bucket: &r.store.bucket, Key: &r.key, IfMatch: &r.etag,
-		Range: aws.String(fmt.Sprintf("bytes=%d-", r.offset))}
+		Range: aws.String(fmt.Sprintf("bytes=%d-%d", r.offset, r.end-1))}
 	if r.version != "" {
 		in.VersionId = &r.version
 	}
@@ -132,19 +156,19 @@ func (r *reader) connect() error {
 		}
 		return err
 	}
-	want := fmt.Sprintf("bytes %d-%d/%d", r.offset, r.size-1, r.size)
+	want := fmt.Sprintf("bytes %d-%d/%d", r.offset, r.end-1, r.size)
 	if got := aws.ToString(out.ContentRange); strings.TrimSpace(got) != want {
 		end()
 		_ = out.Body.Close()
 		return s3call.Again(fmt.Errorf("asked for %q, got %q", want, got))
 	}
-	r.body, r.end = out.Body, end
+	r.body, r.cut = out.Body, end
 	return nil
 }
 
 func (r *reader) disconnect() {
 	if r.body != nil {
-		r.end()
+		r.cut()
 		_ = r.body.Close()
 		r.body = nil
 	}

@@ -7,15 +7,10 @@ import (
 	"io"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-
 	"github.com/backup-restore/backup-restore/shared/backup"
 )
 
-// Level 5 gives files as small as gzip's default at a third of its CPU time.
-const compression = 5
-
-// BackupExecutor runs backups: a dump, compressed, streamed to S3.
+// BackupExecutor runs backups: a dump file, streamed to S3.
 type BackupExecutor struct{ Workbench }
 
 var _ Executor = (*BackupExecutor)(nil)
@@ -85,18 +80,11 @@ func (r *backupRun) stream(ctx context.Context, engine backup.Engine, t backup.T
 		}
 	}()
 	sink := &sink{w: w}
-	zip, err := gzip.NewWriterLevel(sink, compression)
-	if err != nil {
-		return d, s, fmt.Errorf("begin compression: %w", err)
-	}
-	if d, err = r.dump(ctx, engine, t, zip); err != nil {
+	if d, err = r.dump(ctx, engine, t, sink); err != nil {
 		if sink.err != nil { // the dump ended because its output could not be stored, and says only that
 			err = sink.err
 		}
 		return d, s, fmt.Errorf("dump %s: %w", t.Name, err)
-	}
-	if err = zip.Close(); err != nil {
-		return d, s, fmt.Errorf("end compression: %w", err)
 	}
 	// A worker that lost its lease must not leave a file that another one writes too.
 	if err = r.post.Confirm(ctx); err != nil {
@@ -112,7 +100,11 @@ func (r *backupRun) stream(ctx context.Context, engine backup.Engine, t backup.T
 
 // dump has the engine dump, and notes what came of it.
 func (r *backupRun) dump(ctx context.Context, engine backup.Engine, t backup.Target, w io.Writer) (backup.Dumped, error) {
-	d, err := engine.Dump(ctx, t, r.id(), w, r.post.Report)
+	var selection backup.Selection
+	if r.backup.Selection != nil {
+		selection = *r.backup.Selection
+	}
+	d, err := engine.Dump(ctx, t, r.id(), selection, w, r.post.Report)
 	if !d.ConnectedAt.IsZero() {
 		r.note(d.ConnectedAt, fmt.Sprintf("Connected to the database server, of version %s.", d.ServerVersion))
 	}

@@ -85,7 +85,7 @@ func (e *engine) change(do func(databases map[string]string)) {
 	do(e.databases)
 }
 
-func (e *engine) Dump(ctx context.Context, _ backup.Target, _ backup.Attempt, w io.Writer, report func(backup.Progress)) (backup.Dumped, error) {
+func (e *engine) Dump(ctx context.Context, _ backup.Target, _ backup.Attempt, _ backup.Selection, w io.Writer, report func(backup.Progress)) (backup.Dumped, error) {
 	e.dumps.Add(1)
 	report(backup.Progress{Table: "public.t", TablesTotal: 1, BytesTotal: 100})
 	d := backup.Dumped{ConnectedAt: time.Now(), ServerVersion: "15.18", ToolVersion: "16.1"}
@@ -94,8 +94,8 @@ func (e *engine) Dump(ctx context.Context, _ backup.Target, _ backup.Attempt, w 
 			return d, err
 		}
 	}
-	n, err := io.WriteString(w, dumpText)
-	d.SQLBytes, d.Tables = int64(n), dumpTables
+	_, err := w.Write(gzipped(dumpText))
+	d.SQLBytes, d.Tables = int64(len(dumpText)), dumpTables
 	return d, err
 }
 
@@ -180,7 +180,12 @@ func (s *staged) Warnings() []string    { return []string{"mind the slots"} }
 func (s *staged) Loader() backup.Loader { return backup.LoaderPrepared }
 func (s *staged) ByHand() []string      { return []string{"ALTER ROLE x"} }
 
-func (s *staged) Load(ctx context.Context, r io.Reader, _ func(backup.Progress)) (backup.Loaded, error) {
+func (s *staged) Load(ctx context.Context, t backup.Text, _ func(backup.Progress)) (backup.Loaded, error) {
+	r, err := t.All(ctx)
+	if err != nil {
+		return backup.Loaded{}, err
+	}
+	defer func() { _ = r.Close() }()
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return backup.Loaded{}, &backup.Error{Code: backup.CodeLoadFailed, Text: "the loader got no more", Cause: err}

@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -109,32 +107,13 @@ func (w words) unreadable(cause error) error {
 // load streams the file into the copy, and refuses it afterwards if its bytes were not the recorded ones: until then
 // nothing but the copy has seen them.
 func (r *restoreRun) load(ctx context.Context, staged backup.Staged, src source, report func(backup.Progress)) error {
-	object, err := r.Files.Open(ctx, src.file.Key, src.file.VersionID)
-	if errors.Is(err, backup.ErrNotFound) {
-		return src.what.isGone(err)
+	t := &text{files: r.Files, src: src}
+	loaded, err := staged.Load(ctx, t, report)
+	if t.err != nil { // the loader failed because it was given no more
+		return t.err
 	}
 	if err != nil {
 		return err
-	}
-	defer func() { _ = object.Close() }()
-	hashed := &hashing{r: object, sum: sha256.New()}
-	sql, err := unpacked(hashed)
-	if err != nil {
-		return src.what.unreadable(err)
-	}
-	text := &remembering{r: sql}
-	loaded, err := staged.Load(ctx, text, report)
-	if text.err != nil { // the loader failed because it was given no more
-		return src.what.unreadable(text.err)
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(io.Discard, hashed); err != nil {
-		return src.what.unreadable(err)
-	}
-	if sum := hex.EncodeToString(hashed.sum.Sum(nil)); sum != src.file.SHA256 || hashed.n != src.file.Size {
-		return src.what.unreadable(fmt.Errorf("read %d bytes with SHA-256 %s, recorded are %d with %s", hashed.n, sum, src.file.Size, src.file.SHA256))
 	}
 	r.report.Statements, r.report.Rows = loaded.Statements, backup.TotalRows(loaded.Tables)
 	r.report.Skipped = skipped(loaded.Skipped, src.need.Inspection)

@@ -349,7 +349,7 @@ func TestAttack_TheSessionCannotHide(t *testing.T) {
 			t.Error(err)
 		}
 	}}
-	if _, err := s.Load(t.Context(), r, nil); err != nil {
+	if _, err := s.Load(t.Context(), plainText{r}, nil); err != nil {
 		t.Error(describe(err))
 	}
 	if seen != 1 {

@@ -10,12 +10,14 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
+
 	"github.com/backup-restore/backup-restore/shared/backup"
 	"github.com/backup-restore/backup-restore/shared/sqltext"
 )
 
 // Dump runs pg_dump and passes its output to w while counting what it holds.
-func (e *Engine) Dump(ctx context.Context, t backup.Target, a backup.Attempt, w io.Writer, report func(backup.Progress)) (backup.Dumped, error) {
+func (e *Engine) Dump(ctx context.Context, t backup.Target, a backup.Attempt, _ backup.Selection, w io.Writer, report func(backup.Progress)) (backup.Dumped, error) {
 	s, size, err := e.survey(ctx, t, a)
 	if err != nil {
 		return backup.Dumped{}, err
@@ -36,7 +38,11 @@ func (e *Engine) Dump(ctx context.Context, t backup.Target, a backup.Attempt, w 
 			Text: "pg_dump could not be started.", Hint: "Check the worker's image: the cause is in its log."}
 	}
 	progress := newMeter(backup.Progress{TablesTotal: size.tables, BytesTotal: size.bytes}, report)
-	c := &census{in: &watched{r: run.out, w: w}, progress: progress}
+	zip, err := gzip.NewWriterLevel(w, 5)
+	if err != nil {
+		return d, err
+	}
+	c := &census{in: &watched{r: run.out, w: zip}, progress: progress}
 	if err := c.take(); err != nil {
 		return d, e.brokenDump(ctx, t, run, c, err)
 	}
@@ -45,6 +51,9 @@ func (e *Engine) Dump(ctx context.Context, t backup.Target, a backup.Attempt, w 
 	}
 	if !c.complete {
 		return d, cutDump(t, run.errors.String(), nil)
+	}
+	if err := zip.Close(); err != nil {
+		return d, fmt.Errorf("pass on the dump: %w", err)
 	}
 	progress.finish()
 	d.SQLBytes, d.Tables = c.in.n, c.tables

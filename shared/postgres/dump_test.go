@@ -77,7 +77,7 @@ func TestEngine_DumpFailureNamesItsCause(t *testing.T) {
 			c.alter(&target.Credentials)
 		}
 		a := attempt(1)
-		_, err := w.engine.Dump(context.Background(), target, a, &strings.Builder{}, nil)
+		_, err := w.engine.Dump(context.Background(), target, a, backup.Selection{}, &strings.Builder{}, nil)
 		failed(t, c.name, err, c.code, c.says...)
 		w.clean(a.Job)
 	}
@@ -149,7 +149,7 @@ func TestEngine_DumpThatIsNotWholeIsAnError(t *testing.T) {
 	for _, c := range cases {
 		engine := postgres.New(postgres.Options{BinDirs: fake(t, "15.99", c.script)})
 		a := attempt(1)
-		_, err := engine.Dump(context.Background(), w.target, a, &strings.Builder{}, nil)
+		_, err := engine.Dump(context.Background(), w.target, a, backup.Selection{}, &strings.Builder{}, nil)
 		failed(t, c.name, err, c.code, c.says)
 		var e *backup.Error
 		if errors.As(err, &e) && len(e.Log) > 8<<10 {
@@ -158,7 +158,7 @@ func TestEngine_DumpThatIsNotWholeIsAnError(t *testing.T) {
 		w.clean(a.Job)
 	}
 	good := postgres.New(postgres.Options{BinDirs: fake(t, "15.99", whole+"echo '-- PostgreSQL database dump complete'\necho")})
-	if d, err := good.Dump(context.Background(), w.target, attempt(1), &strings.Builder{}, nil); err != nil || len(d.Tables) != 1 || d.Tables[0].Rows != 2 {
+	if d, err := good.Dump(context.Background(), w.target, attempt(1), backup.Selection{}, &strings.Builder{}, nil); err != nil || len(d.Tables) != 1 || d.Tables[0].Rows != 2 {
 		t.Errorf("the whole script gives %+v, %v: the cases above prove nothing", d, err)
 	}
 }
@@ -168,13 +168,13 @@ func TestEngine_DumpByAnOlderToolIsRefusedBeforeItStarts(t *testing.T) {
 	w := newWorld(t)
 	mark := filepath.Join(t.TempDir(), "started")
 	engine := postgres.New(postgres.Options{BinDirs: fake(t, "9.6.24", "touch "+mark)})
-	_, err := engine.Dump(context.Background(), w.target, attempt(1), &strings.Builder{}, nil)
+	_, err := engine.Dump(context.Background(), w.target, attempt(1), backup.Selection{}, &strings.Builder{}, nil)
 	failed(t, "older", err, backup.CodeToolTooOld, "9.6.24", serverVersion(w))
 	if _, err := os.Stat(mark); err == nil {
 		t.Error("pg_dump was started")
 	}
 	engine = postgres.New(postgres.Options{BinDirs: t.TempDir()})
-	_, err = engine.Dump(context.Background(), w.target, attempt(1), &strings.Builder{}, nil)
+	_, err = engine.Dump(context.Background(), w.target, attempt(1), backup.Selection{}, &strings.Builder{}, nil)
 	failed(t, "none", err, backup.CodeToolTooOld, serverVersion(w))
 }
 
@@ -203,7 +203,7 @@ func TestEngine_DumpEndsAtOnceWhenItsWriterFails(t *testing.T) {
 	engine := postgres.New(postgres.Options{BinDirs: fake(t, "15.99", "echo $$ >"+mark+"\n"+half+"\nwhile true; do echo 3; done")})
 	a := attempt(1)
 	began := time.Now()
-	_, err := engine.Dump(context.Background(), w.target, a, &brokenWriter{after: 1 << 20}, nil)
+	_, err := engine.Dump(context.Background(), w.target, a, backup.Selection{}, &brokenWriter{after: 1 << 20}, nil)
 	if !errors.Is(err, errBroken) {
 		t.Errorf("error is %v, want the writer's in its chain", err)
 	}
@@ -228,7 +228,7 @@ func TestEngine_DumpEndsWithItsContext(t *testing.T) {
 			}
 		}
 	}()
-	_, err := engine.Dump(ctx, w.target, attempt(1), &strings.Builder{}, nil)
+	_, err := engine.Dump(ctx, w.target, attempt(1), backup.Selection{}, &strings.Builder{}, nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v, want the context's", err)
 	}
@@ -272,7 +272,7 @@ func TestEngine_DumpReportsItsProgress(t *testing.T) {
 	w := newWorld(t)
 	w.in(`CREATE TABLE public.big AS SELECT i, repeat(md5(i::text), 4) AS text FROM generate_series(1, 100000) i; ANALYZE; ALTER TABLE public.big OWNER TO ` + ident(w.app))
 	var reports []backup.Progress
-	d, err := w.engine.Dump(context.Background(), w.target, attempt(1), &strings.Builder{}, func(p backup.Progress) { reports = append(reports, p) })
+	d, err := w.engine.Dump(context.Background(), w.target, attempt(1), backup.Selection{}, &strings.Builder{}, func(p backup.Progress) { reports = append(reports, p) })
 	if err != nil {
 		t.Fatal(err)
 	}

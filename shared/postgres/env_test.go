@@ -3,7 +3,9 @@ package postgres_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -18,6 +20,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
 	"github.com/backup-restore/backup-restore/shared/internal/testenv"
@@ -164,12 +167,33 @@ func (w *world) school() {
 // dump makes a backup and returns its text.
 func (w *world) dump(a backup.Attempt) ([]byte, backup.Dumped) {
 	w.t.Helper()
-	var text bytes.Buffer
-	d, err := w.engine.Dump(context.Background(), w.target, a, &text, nil)
+	var file bytes.Buffer
+	d, err := w.engine.Dump(context.Background(), w.target, a, backup.Selection{}, &file, nil)
 	if err != nil {
 		w.t.Fatalf("dump: %v", err)
 	}
-	return text.Bytes(), d
+	text, err := gzip.NewReader(&file)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	all, err := io.ReadAll(text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all, d
+}
+
+// plainText is a text that can only be read as a whole.
+type plainText struct{ io.Reader }
+
+var _ backup.Text = plainText{}
+
+func (t plainText) All(context.Context) (io.ReadCloser, error) { return io.NopCloser(t.Reader), nil }
+
+func (plainText) Pieces() []backup.Piece { return nil }
+
+func (plainText) Piece(context.Context, int) (io.ReadCloser, error) {
+	return nil, errors.ErrUnsupported
 }
 
 func attempt(n int) backup.Attempt { return backup.Attempt{Job: backup.NewID(), Number: n} }

@@ -28,7 +28,7 @@ func (w *world) inspected(name string, text []byte) {
 		w.t.Errorf("%s: stage: %v", name, describe(err))
 		return
 	}
-	loaded, err := s.Load(ctx, bytes.NewReader(text), nil)
+	loaded, err := s.Load(ctx, plainText{bytes.NewReader(text)}, nil)
 	if err == nil {
 		err = s.Verify(ctx, backup.Want{Tables: in.Tables, Exact: in.RowsInexact == 0}, nil)
 	}

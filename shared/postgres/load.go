@@ -97,8 +97,13 @@ type loading struct {
 	script   *script // nil for a backup
 }
 
-// Load runs the SQL text of r in the copy, statement by statement, as the loader.
-func (s *staged) Load(ctx context.Context, r io.Reader, report func(backup.Progress)) (backup.Loaded, error) {
+// Load runs the text in the copy, statement by statement, as the loader.
+func (s *staged) Load(ctx context.Context, text backup.Text, report func(backup.Progress)) (backup.Loaded, error) {
+	r, err := text.All(ctx)
+	if err != nil {
+		return backup.Loaded{}, fmt.Errorf("open the file: %w", err)
+	}
+	defer func() { _ = r.Close() }()
 	in := &watched{r: r, w: io.Discard}
 	l := &loading{staged: s, scanner: sqltext.NewScanner(in, sqltext.Options{MaxStatement: maxStatement}), in: in,
 		progress: newMeter(backup.Progress{}, report)}

@@ -241,7 +241,7 @@ SET client_encoding = 'LATIN1';
 		t.Fatal(describe(err))
 	}
 	t.Cleanup(func() { _ = s.Discard(context.Background()) })
-	if _, err = s.Load(t.Context(), bytes.NewReader(text), nil); err != nil {
+	if _, err = s.Load(t.Context(), plainText{bytes.NewReader(text)}, nil); err != nil {
 		t.Fatal(describe(err))
 	}
 	if err := s.Verify(t.Context(), backup.Want{Tables: d.Tables, Exact: true}, nil); err != nil {

@@ -328,7 +328,7 @@ func TestStaged_ParkedCopyLeavesThePreparedLoginFree(t *testing.T) {
 	same(t, "shared login", w.rows(w.name()), before)
 	w.closed(p.Name)
 	end := "SELECT 1;\n--\n-- PostgreSQL database dump complete\n--\n\n"
-	if _, err := staged.Load(ctx, strings.NewReader("CREATE TABLE public.t ();\n"+end), nil); err != nil {
+	if _, err := staged.Load(ctx, plainText{strings.NewReader("CREATE TABLE public.t ();\n" + end)}, nil); err != nil {
 		t.Errorf("the other restore was harmed: %v", describe(err))
 	}
 	if err := staged.Discard(ctx); err != nil {

@@ -65,7 +65,7 @@ func (p *childPlan) run(t *testing.T) {
 	engine := postgres.New(postgres.Options{BinDirs: p.BinDirs})
 	target := backup.Target{Database: backup.Database{Name: "school"}, Credentials: p.Credentials}
 	if p.DieAt == "dump" {
-		_, err := engine.Dump(ctx, target, p.Attempt, &dyingWriter{p: p}, nil)
+		_, err := engine.Dump(ctx, target, p.Attempt, backup.Selection{}, &dyingWriter{p: p}, nil)
 		t.Fatal(err)
 	}
 	confirm := func(context.Context) error { p.die("confirm"); return nil }
@@ -93,7 +93,7 @@ func (p *childPlan) run(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Load(ctx, &at{bytes.NewReader(text), len(text) / 2, func() { p.die("load") }}, nil); err != nil {
+	if _, err := s.Load(ctx, plainText{&at{bytes.NewReader(text), len(text) / 2, func() { p.die("load") }}}, nil); err != nil {
 		t.Fatal(describe(err))
 	}
 	if err := s.Verify(ctx, backup.Want{Tables: p.Tables, Exact: true}, nil); err != nil {
@@ -235,7 +235,7 @@ func TestEngine_RecoverLeavesOthersAlone(t *testing.T) {
 	}
 	for i, alive := range []bool{false, false, true, true} {
 		text := "SELECT 1;\n--\n-- PostgreSQL database dump complete\n--\n\n"
-		if _, err := copies[i].Load(ctx, strings.NewReader(text), nil); (err == nil) != alive {
+		if _, err := copies[i].Load(ctx, plainText{strings.NewReader(text)}, nil); (err == nil) != alive {
 			t.Errorf("copy %d: load: %v", i, err)
 		}
 	}

@@ -147,7 +147,7 @@ func TestStaged_LoadThatFailsLeavesNothing(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: stage: %v", c.name, describe(err))
 			}
-			_, err = s.Load(ctx, c.r, nil)
+			_, err = s.Load(ctx, plainText{c.r}, nil)
 			switch {
 			case c.code != "":
 				failed(t, c.name, err, c.code, c.says...)
@@ -203,7 +203,7 @@ func TestStaged_VerifyRefusesACopyThatDiffers(t *testing.T) {
 					t.Errorf("%s: discard: %v", c.name, err)
 				}
 			}()
-			if _, err = s.Load(context.Background(), bytes.NewReader(c.text), nil); err != nil {
+			if _, err = s.Load(context.Background(), plainText{bytes.NewReader(c.text)}, nil); err != nil {
 				t.Errorf("%s: load: %v", c.name, describe(err))
 				return
 			}
@@ -223,7 +223,7 @@ func TestStaged_DiskFullIsSaid(t *testing.T) {
 		if err != nil {
 			t.Fatal(describe(err))
 		}
-		_, err = s.Load(context.Background(), bytes.NewReader(text), nil)
+		_, err = s.Load(context.Background(), plainText{bytes.NewReader(text)}, nil)
 		failed(t, "a limit", err, backup.CodeDiskFull, "room", "line")
 		if err := s.Discard(context.Background()); err != nil {
 			t.Error(err)
@@ -249,7 +249,7 @@ func TestStaged_FullFileSystemIsSaid(t *testing.T) {
 			t.Fatal(describe(err))
 		}
 		fillDisk(t, dir, 1<<20)
-		_, err = s.Load(context.Background(), bytes.NewReader(text), nil)
+		_, err = s.Load(context.Background(), plainText{bytes.NewReader(text)}, nil)
 		failed(t, "a full file system", err, backup.CodeDiskFull, "room", "No space left on device")
 		if err := s.Discard(context.Background()); err != nil {
 			t.Error(describe(err))

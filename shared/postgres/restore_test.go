@@ -23,7 +23,7 @@ func (w *world) fill(a backup.Attempt, text []byte, want []backup.TableRows) (ba
 		w.t.Fatalf("stage: %v", describe(err))
 	}
 	w.t.Cleanup(func() { _ = s.Discard(ctx) })
-	loaded, err := s.Load(ctx, bytes.NewReader(text), nil)
+	loaded, err := s.Load(ctx, plainText{bytes.NewReader(text)}, nil)
 	if err != nil {
 		w.t.Fatalf("load: %v", describe(err))
 	}

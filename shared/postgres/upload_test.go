@@ -44,7 +44,7 @@ func (w *world) loadWithin(ctx context.Context, a backup.Attempt, script string,
 	if err != nil {
 		w.t.Fatalf("stage: %v", describe(err))
 	}
-	loaded, err := s.Load(ctx, strings.NewReader(script), nil)
+	loaded, err := s.Load(ctx, plainText{strings.NewReader(script)}, nil)
 	if err == nil {
 		err = s.Verify(ctx, backup.Want{Tables: want, Exact: exact}, nil)
 	}
@@ -150,7 +150,7 @@ func TestStaged_AnUploadedDumpIsEqual(t *testing.T) {
 			if err != nil {
 				t.Fatal(describe(err))
 			}
-			loaded, err := s.Load(t.Context(), bytes.NewReader(text), nil)
+			loaded, err := s.Load(t.Context(), plainText{bytes.NewReader(text)}, nil)
 			if err != nil {
 				t.Fatal(describe(err))
 			}
