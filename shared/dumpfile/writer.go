@@ -48,7 +48,7 @@ var ranks = map[Kind]int{Schema: 0, Data: 1, LargeObjects: 2, Sequences: 3, Cons
 
 const (
 	indexKind Kind = "index" // the Writer's own: no member that the index tells of
-	lastRank       = 5
+	lastRank  int  = 5
 )
 
 // NewWriter begins a file. Nothing is written yet.
