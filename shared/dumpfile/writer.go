@@ -48,7 +48,7 @@ var ranks = map[Kind]int{Schema: 0, Data: 1, LargeObjects: 1, Sequences: 2, Cons
 
 const (
 	indexKind Kind = "index" // the Writer's own: no member that the index tells of
-	lastRank       = 4
+	lastRank  int  = 4
 )
 
 // NewWriter begins a file. Nothing is written yet.
