@@ -2,7 +2,6 @@ package backup
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"unicode"
@@ -49,41 +48,25 @@ func checkPattern(p string) error {
 	case !utf8.ValidString(p), strings.ContainsFunc(p, unicode.IsControl):
 		return badSelection(fmt.Sprintf("The pattern %q has a character that can't be typed.", p))
 	}
-	for range splits(p) {
-		return nil
+	if !strings.Contains(p, ".") || strings.Trim(p, ".") == "" || p[0] == '.' || p[len(p)-1] == '.' {
+		return badSelection(fmt.Sprintf("The pattern %q is not a schema and a table with a dot between.", p))
 	}
-	return badSelection(fmt.Sprintf("The pattern %q is not a schema and a table with a dot between.", p))
+	return nil
 }
 
 func badSelection(text string) error {
 	return &Error{Code: "selection_invalid", Text: text, Hint: "Write patterns such as public.pupil, school.* or audit.log_*."}
 }
 
-// Wants reports whether the rows of a table are wanted. The names are the server's, unquoted.
-func (s Selection) Wants(schema, table string) bool {
-	fits := func(p string) bool { return patternFits(p, schema, table) }
-	return (len(s.Include) == 0 || slices.ContainsFunc(s.Include, fits)) && !slices.ContainsFunc(s.Exclude, fits)
-}
-
-// patternFits holds a pattern against a table. Names may have dots of their own, so each dot of a pattern may be the one between.
-func patternFits(pattern, schema, table string) bool {
-	for s, t := range splits(pattern) {
-		if glob(s, schema) && glob(t, table) {
-			return true
-		}
+// Wants reports whether the rows of a table are wanted that is known by these names, each schema.table: its own, and those of the
+// partitioned tables that it is a part of.
+func (s Selection) Wants(names ...string) bool {
+	matches := func(patterns []string) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool {
+			return slices.ContainsFunc(names, func(name string) bool { return glob(p, name) })
+		})
 	}
-	return false
-}
-
-// splits gives the ways to read a pattern as one for the schema and one for the table.
-func splits(pattern string) iter.Seq2[string, string] {
-	return func(yield func(schema, table string) bool) {
-		for i := 1; i < len(pattern)-1; i++ {
-			if pattern[i] == '.' && !yield(pattern[:i], pattern[i+1:]) {
-				return
-			}
-		}
-	}
+	return (len(s.Include) == 0 || matches(s.Include)) && !matches(s.Exclude)
 }
 
 // glob reports whether name is as pattern says, in which * stands for any letters, none as well. It takes the shortest way for each *

@@ -24,7 +24,6 @@ func TestSelection_WantsWhatItsPatternsSay(t *testing.T) {
 		{"public.pupil", "", "public", "Pupil", no},
 		{"school.*", "", "school", "grade", yes},
 		{"school.*", "", "schools", "grade", no},
-		{"school.*", "", "school.old", "grade", no}, // the dot of the pattern is the one between
 		{"school.old.*", "", "school.old", "grade", yes},
 		{"school.old.*", "", "school", "old.grade", yes},
 		{"*.*", "", "any", "table", yes},
@@ -44,8 +43,27 @@ func TestSelection_WantsWhatItsPatternsSay(t *testing.T) {
 		{"public.a public.b", "", "public", "c", no},
 	} {
 		s := backup.Selection{Include: fields(c.include), Exclude: fields(c.exclude)}
-		if got := s.Wants(c.schema, c.table); got != c.want {
+		if got := s.Wants(c.schema + "." + c.table); got != c.want {
 			t.Errorf("%s: wants %s.%s = %v, want %v", s, c.schema, c.table, got, c.want)
+		}
+	}
+}
+
+// A partition is meant by the name of the table that it is a part of, too.
+func TestSelection_WantsATableByAnyOfItsNames(t *testing.T) {
+	t.Parallel()
+	part := []string{"public.grade_2026", "public.grade"}
+	for _, c := range []struct {
+		s    backup.Selection
+		want bool
+	}{
+		{backup.Selection{Include: []string{"public.grade"}}, true},
+		{backup.Selection{Include: []string{"public.grade_*"}}, true},
+		{backup.Selection{Include: []string{"public.pupil"}}, false},
+		{backup.Selection{Exclude: []string{"public.grade"}}, false},
+	} {
+		if got := c.s.Wants(part...); got != c.want {
+			t.Errorf("%s: %v", c.s, got)
 		}
 	}
 }
@@ -63,7 +81,7 @@ func TestSelection_NoPatternTakesLong(t *testing.T) {
 	t.Parallel()
 	s := backup.Selection{Include: []string{"a." + strings.Repeat("*a", 99)}}
 	done := make(chan bool)
-	go func() { done <- s.Wants("a", strings.Repeat("a", 10_000)+"b") }()
+	go func() { done <- s.Wants("a." + strings.Repeat("a", 10_000) + "b") }()
 	select {
 	case got := <-done:
 		if got {
@@ -81,7 +99,7 @@ func TestSelection_CheckRefusesWhatMakesNoSense(t *testing.T) {
 	for i := range many {
 		many[i] = "public.pupil"
 	}
-	for _, s := range []backup.Selection{{}, {Include: []string{long}}, {Include: many, Exclude: many}, {Exclude: []string{"*.*", "a.b.c", "..."}}} {
+	for _, s := range []backup.Selection{{}, {Include: []string{long}}, {Include: many, Exclude: many}, {Exclude: []string{"*.*", "a.b.c"}}} {
 		if err := s.Check(); err != nil {
 			t.Errorf("%.60s: %v", s, err)
 		}

@@ -34,24 +34,18 @@ func selectionView(s *backup.Selection) *Selection {
 
 // Contents is a page of what a backup holds.
 type Contents struct {
-	Indexed    bool              `json:"indexed" doc:"Whether rows can be shown: the file has an index. Older backups have none."`
-	Partial    *Selection        `json:"partial,omitempty" doc:"Of which tables the rows are in the file. Absent where of all."`
-	TableCount int               `json:"tableCount" doc:"Number of tables, whatever is asked for here."`
-	Rows       int64             `json:"rows" doc:"Rows in all tables."`
-	Matching   int               `json:"matching" doc:"Number of tables that have what is looked for in their names."`
-	Items      []TableOfContents `json:"items" doc:"In the order of their names."`
-	Next       string            `json:"next,omitempty" doc:"The cursor of the next page. Absent on the last one."`
-}
-
-// TableOfContents is a table of a backup.
-type TableOfContents struct {
-	Table
-	LeftOut bool `json:"leftOut,omitempty" doc:"Whether its rows are not in the file because they were not wanted."`
+	Indexed    bool       `json:"indexed" doc:"Whether rows can be shown: the file has an index. Older backups have none."`
+	Partial    *Selection `json:"partial,omitempty" doc:"Of which tables the rows are in the file. Absent where of all."`
+	TableCount int        `json:"tableCount" doc:"Number of tables in the file, whatever is asked for here."`
+	Rows       int64      `json:"rows" doc:"Rows in all tables."`
+	Matching   int        `json:"matching" doc:"Number of tables that have what is looked for in their names."`
+	Items      []Table    `json:"items" doc:"The tables whose rows are in the file, in the order of their names."`
+	Next       string     `json:"next,omitempty" doc:"The cursor of the next page. Absent on the last one."`
 }
 
 // Preview is the beginning of a table.
 type Preview struct {
-	TableOfContents
+	Table
 	Columns  []ColumnOfTable `json:"columns" doc:"The columns of the rows, in their order."`
 	First    []RowOfTable    `json:"first" doc:"The first rows. There are fewer than limit where the table has no more, or where the rows are so large that more of them do not fit an answer."`
 	Encoding string          `json:"encoding,omitempty" doc:"The encoding of the file, as the server names it. Values are given in UTF-8; what can't be read in this encoding is U+FFFD." example:"UTF8"`
@@ -114,10 +108,10 @@ func (a *API) listContents(ctx context.Context, in *contentsInput) (*output[Cont
 			return nil, backup.ErrBadCursor
 		}
 	}
-	out := Contents{Indexed: b.Indexed, Partial: selectionView(b.Selection), TableCount: len(b.Tables), Rows: b.Rows, Matching: len(found), Items: []TableOfContents{}}
+	out := Contents{Indexed: b.Indexed, Partial: selectionView(b.Selection), TableCount: len(b.Tables), Rows: b.Rows, Matching: len(found), Items: []Table{}}
 	to := min(from+in.Limit, len(found))
 	for _, t := range found[from:to] {
-		out.Items = append(out.Items, tableOfContents(b, t))
+		out.Items = append(out.Items, tableView(t))
 	}
 	if to < len(found) {
 		out.Next = strconv.Itoa(to)
@@ -132,10 +126,6 @@ func (a *API) usableBackup(ctx context.Context, id string) (backup.Backup, error
 		return b, err
 	}
 	return b, b.Usable()
-}
-
-func tableOfContents(b backup.Backup, t backup.TableRows) TableOfContents {
-	return TableOfContents{Table: tableView(t), LeftOut: b.Partial() && !b.Selection.Wants(t.Schema, t.Table)}
 }
 
 // inOrder are the tables in the order of their names.
@@ -184,12 +174,12 @@ func (a *API) previewTable(ctx context.Context, in *previewInput) (*output[Previ
 	if err := a.record(ctx, actor(ctx), "backup.preview", b.Database, b.ID, "accepted", t.Name()); err != nil {
 		return nil, err
 	}
-	return &output[Preview]{previewView(tableOfContents(b, t), found)}, nil
+	return &output[Preview]{previewView(tableView(t), found)}, nil
 }
 
-func previewView(t TableOfContents, found preview.Table) Preview {
+func previewView(t Table, found preview.Table) Preview {
 	room := maxView
-	v := Preview{TableOfContents: t, Encoding: found.Encoding}
+	v := Preview{Table: t, Encoding: found.Encoding}
 	v.Columns = fill(&room, found.Columns, len(found.Columns), func(c preview.Column) ColumnOfTable {
 		return ColumnOfTable{Name: c.Name, Type: c.Type, NotNull: c.NotNull, Key: c.Key}
 	})
