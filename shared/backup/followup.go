@@ -48,13 +48,13 @@ func (r *Restore) Doubted() {
 }
 
 // InDoubt is the kind of the job of which it is not known whether it exchanged the databases: the restore itself, or an apply or undo of it.
-// It is empty where that is known: the drop that follows a restore which ended in doubt has asked the server.
+// A rescue exchanges nothing. It is empty where that is known: the drop that follows a restore which ended in doubt has asked the server.
 func (r *Restore) InDoubt() JobKind {
 	asked := r.FollowUp != nil && r.FollowUp.Kind == DropJob && r.FollowUp.State == Done
 	switch {
 	case r.Doubt != nil:
 		return r.Doubt.Kind
-	case r.State == Failed && !r.DryRun && r.Failure != nil && r.Failure.Unknown && !asked:
+	case r.State == Failed && !r.DryRun && r.Rescue == nil && r.Failure != nil && r.Failure.Unknown && !asked:
 		return RestoreJob
 	}
 	return ""
@@ -75,6 +75,8 @@ func (r *Restore) TookPlace(held Held, now time.Time) {
 func (r *Restore) CanApply(now time.Time) error {
 	const code = "apply_not_possible"
 	switch {
+	case r.Rescue != nil:
+		return r.errRescue(code)
 	case r.busy():
 		return errFollowUp(code)
 	case r.State == Expired, r.State == Rehearsed && (r.Held == nil || now.After(r.Held.Until)):
@@ -92,6 +94,8 @@ func (r *Restore) CanApply(now time.Time) error {
 func (r *Restore) CanUndo(now time.Time) error {
 	const code = "undo_not_possible"
 	switch {
+	case r.Rescue != nil:
+		return r.errRescue(code)
 	case r.busy():
 		return errFollowUp(code)
 	case r.State != Restored:

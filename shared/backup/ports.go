@@ -229,6 +229,14 @@ type Engine interface {
 	// Undo brings back the database that is kept under that name: it and live are exchanged, and live is kept in turn. confirm is as
 	// in Switch. An *Error where live is not the database that replaced the kept one. An error leaves live as it was.
 	Undo(ctx context.Context, t Target, a Attempt, kept string, confirm func(context.Context) error) (Switched, error)
+	// Rescue checks that tables can be put into a new schema of the live database, and begins to: in one transaction, which ends with
+	// the schema there as the plan has it, or with nothing. No object that is there is changed, or locked against reads or writes. Of
+	// the plan's texts only names, types and rows are used, and none of them can become more than that. An *Error with CodePermission
+	// says which right is missing.
+	Rescue(ctx context.Context, t Target, a Attempt, p RescuePlan) (Rescuing, error)
+	// FindRescue ends what other attempts at a.Job left running, as Recover does, and finds out whether one of them committed the
+	// rescue: then it is the tables, as Verify has them. found is false where the schema is not there.
+	FindRescue(ctx context.Context, t Target, a Attempt, r Rescue) (tables []RescuedTable, found bool, err error)
 	// Drop drops a parked or kept database by its name, and the login that loaded it; one that is gone is no error. It refuses
 	// every name that this tool has not made.
 	Drop(ctx context.Context, t Target, a Attempt, name string) error

@@ -270,6 +270,9 @@ func (b *Backup) Partial() bool { return b.Selection != nil && !b.Selection.All(
 
 // CanRestore is nil where a restore may be started with these options, else an *Error.
 func (b *Backup) CanRestore(o RestoreOptions) error {
+	if len(o.Tables) > 0 {
+		return b.CanRescue()
+	}
 	if err := b.Usable(); err != nil {
 		return err
 	}
@@ -320,8 +323,10 @@ type Restore struct {
 	// knows that it leaves the other tables empty.
 	Partial       *Selection `json:"partial,omitempty"`
 	AcceptPartial bool       `json:"acceptPartial,omitempty"`
-	Source        Stored     `json:"source"`           // pinned when the restore is asked for
-	Report        *Report    `json:"report,omitempty"` // what was loaded and how it differs from live
+	Source        Stored     `json:"source"` // pinned when the restore is asked for
+	// Rescue is not nil where single tables are rescued instead of the database being replaced.
+	Rescue *Rescue `json:"rescue,omitempty"`
+	Report *Report `json:"report,omitempty"` // what was loaded and how it differs from live
 	// Held is the database that this restore keeps on the server: the copy of a rehearsal, or what was replaced.
 	Held *Held `json:"held,omitempty"`
 	// Downtime is how long the database could not be reached while it was switched, UndoDowntime while it was switched back.

@@ -21,4 +21,6 @@ type RestoreOptions struct {
 	// AcceptPartial says that the operator knows that a partial backup leaves the other tables empty. Needed for a real run, and for a
 	// dry run that is to be applied.
 	AcceptPartial bool
+	// Tables are single tables to rescue, as the backup's record lists them; none for the whole. See Rescue.
+	Tables []TableRows
 }

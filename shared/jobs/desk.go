@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
@@ -48,14 +49,31 @@ func (d *Desk) StartRestore(ctx context.Context, source backup.RestoreSource, id
 	}
 	id = orNew(id)
 	r.Job = newJob(id, r.Database, by, now)
-	action := "restore.run"
+	action, detail := "restore.run", r.Filename
+	if len(o.Tables) > 0 {
+		r.Rescue = backup.NewRescue(id, *source.Backup, o.Tables)
+		action, detail = "restore.rescue", rescueDetail(r)
+	}
 	if o.DryRun {
 		action = "restore.rehearse"
 	}
 	return start(ctx, d, d.Restores, request[backup.Restore]{
 		job: backup.OpenJob{Database: r.Database, Kind: backup.RestoreJob, ID: id}, record: r, state: func(r backup.Restore) backup.State { return r.State },
-		entry: backup.Entry{Actor: by, Action: action, At: now, Detail: r.Filename},
+		entry: backup.Entry{Actor: by, Action: action, At: now, Detail: detail},
 	})
+}
+
+// rescueDetail is what the activity log says of the tables that a restore rescues.
+func rescueDetail(r backup.Restore) string {
+	const few = 5
+	var names []string
+	for _, t := range r.Rescue.Tables {
+		names = append(names, t.Name())
+	}
+	if n := len(names); n > few {
+		names = append(names[:few], fmt.Sprintf("%d more", n-few))
+	}
+	return fmt.Sprintf("Tables out of %s: %s.", r.Filename, strings.Join(names, ", "))
 }
 
 // restoreOf pins what is to be restored.
@@ -67,9 +85,12 @@ func restoreOf(source backup.RestoreSource, o backup.RestoreOptions, now time.Ti
 			return r, err
 		}
 		r.Database, r.Backup, r.Filename, r.Source = b.Database, b.ID, b.Filename, *b.File
-		if b.Partial() {
+		if b.Partial() && len(o.Tables) == 0 {
 			r.Partial = b.Selection
 		}
+	case u != nil && len(o.Tables) > 0:
+		return r, &backup.Error{Code: "rescue_of_upload", Text: "Single tables can be rescued out of a backup only, and this is an upload.",
+			Hint: "Choose a backup of the database, or restore the whole upload."}
 	case u != nil:
 		if err := u.CanRestore(o, now); err != nil {
 			return r, err

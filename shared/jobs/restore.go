@@ -10,7 +10,7 @@ import (
 )
 
 // RestoreExecutor runs restores: a copy is built beside the live database, verified, compared, and then parked (a dry run) or
-// switched in.
+// switched in. Where single tables are rescued, these are built in live itself, in a schema of their own.
 type RestoreExecutor struct{ Workbench }
 
 var _ Executor = (*RestoreExecutor)(nil)
@@ -27,6 +27,9 @@ func (x *RestoreExecutor) Execute(ctx context.Context, o backup.OpenJob, p *Post
 	defer stop()
 	run := &restoreRun{restore: r, began: time.Now(), report: backup.Report{Stages: map[backup.Stage]backup.Timing{}}, attempt: attempt{
 		Workbench: &x.Workbench, kind: o.Kind, job: r.Job, post: p, harmless: r.DryRun, wanted: func(ctx context.Context) error { return l.wanted(ctx, o) }, note: l.note}}
+	if r.Rescue != nil {
+		return run.rescue(watched, l, o)
+	}
 	out, err := run.run(watched)
 	switch {
 	case err != nil:

@@ -57,6 +57,9 @@ func (r *restoreRun) source(ctx context.Context) (source, error) {
 	case *b.File != r.restore.Source:
 		return source{}, backupWords.hasChanged()
 	}
+	if r.restore.Rescue != nil {
+		return source{file: r.restore.Source, what: backupWords}, b.CanRescue()
+	}
 	if err := b.CanRestore(backup.RestoreOptions{DryRun: r.restore.DryRun, AcceptPartial: r.restore.AcceptPartial}); err != nil {
 		return source{}, err
 	}

@@ -128,7 +128,7 @@ func abandon[T any](ctx context.Context, l *ledger[T], o backup.OpenJob, beat ti
 		return false, nil
 	}
 	attempt := j.Attempt
-	why := backup.FailureOf(&backup.Error{Code: backup.CodeWorkerLost, Text: "No worker took this job up for an hour.", Hint: abandonedHint(o, attempt)})
+	why := backup.FailureOf(&backup.Error{Code: backup.CodeWorkerLost, Text: "No worker took this job up for an hour.", Hint: abandonedHint(rec, o, attempt)})
 	return true, l.failed(ctx, o, attempt, why, attempt > 0 && exchanges(o.Kind))
 }
 
@@ -138,9 +138,11 @@ func exchanges(kind backup.JobKind) bool {
 }
 
 // abandonedHint says what is known of a job that no worker has told the end of.
-func abandonedHint(o backup.OpenJob, attempt int) string {
+func abandonedHint(rec any, o backup.OpenJob, attempt int) string {
 	const look = "Look at the worker's log for why it does not start."
-	switch {
+	switch r, ok := rec.(backup.Restore); {
+	case ok && r.Rescue != nil && attempt > 0:
+		return look + " " + rescueHint(r.Rescue)
 	case o.Kind == backup.DropJob:
 		return "It is tried again. " + look
 	case !exchanges(o.Kind) || attempt == 0:

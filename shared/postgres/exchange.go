@@ -192,14 +192,7 @@ func (x *exchange) resolve(ctx context.Context, pid uint32, lostErr error) error
 		return fmt.Errorf("%w; and asking what became of it: %v", lostErr, err)
 	}
 	defer closing(ctx, admin)
-	// As long as that session is there it may still commit.
-	err = waitUntil(ctx, func() (bool, error) {
-		var there bool
-		err := admin.QueryRow(ctx, `SELECT EXISTS (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND application_name = $2)`,
-			pid, applicationName(x.a)).Scan(&there)
-		return !there, err
-	})
-	if err != nil {
+	if err := awaitEnd(ctx, admin, pid, x.a); err != nil {
 		return fmt.Errorf("%w; and asking what became of it: %v", lostErr, err)
 	}
 	switched, err := findKept(ctx, admin, x.a.Job)

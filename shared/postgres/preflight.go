@@ -66,9 +66,7 @@ func (e *Engine) preflight(ctx context.Context, conn *pgx.Conn, t backup.Target)
 			Hint: "Name another database of the server, that this user may connect to, as maintenanceDatabase in the secret."}
 	}
 	if me.replica {
-		return live{}, self{}, &backup.Error{Code: backup.CodeUnsupported,
-			Text: fmt.Sprintf("The server %s is a read replica: it follows another server and takes no changes.", address(t.Credentials)),
-			Hint: "Name the primary server as host in the secret, and restore there: the replica follows."}
+		return live{}, self{}, errReplica(t)
 	}
 	l, err := readLive(ctx, conn, me, t.Credentials.DBName)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -87,6 +85,13 @@ func (e *Engine) preflight(ctx context.Context, conn *pgx.Conn, t backup.Target)
 		return live{}, self{}, err
 	}
 	return l, me, e.oldPrepared(ctx, conn, l)
+}
+
+// errReplica says that a server takes no changes.
+func errReplica(t backup.Target) error {
+	return &backup.Error{Code: backup.CodeUnsupported,
+		Text: fmt.Sprintf("The server %s is a read replica: it follows another server and takes no changes.", address(t.Credentials)),
+		Hint: "Name the primary server as host in the secret, and restore there: the replica follows."}
 }
 
 func refusal(missing []want) error {

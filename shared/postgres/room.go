@@ -69,27 +69,43 @@ func (s *staged) checkRoom(ctx context.Context, admin, conn *pgx.Conn, need back
 	if err != nil {
 		return serverFailure(ctx, err, "ask how large the database is")
 	}
-	size := copySize(need, liveBytes, liveRows)
-	d, err := readDisk(ctx, admin)
-	if err != nil {
-		return serverFailure(ctx, err, "ask how large the server's databases are")
+	warning, err := checkRoom(ctx, admin, s.t, demand{what: "copy", bytes: copySize(need, liveBytes, liveRows), tablespace: s.live.tablespace, user: s.me.name})
+	if warning != "" {
+		s.warnings = append(s.warnings, warning)
 	}
-	total := s.t.Credentials.StorageBytes
+	return err
+}
+
+// demand is what a restore will take of the server's disk.
+type demand struct {
+	what       string // that takes it, in a word
+	bytes      int64
+	tablespace string // where
+	user       string // who asks
+}
+
+// checkRoom refuses what would fill the disk, where the secret says how large that is. Else it may warn.
+func checkRoom(ctx context.Context, conn *pgx.Conn, t backup.Target, n demand) (warning string, err error) {
+	d, err := readDisk(ctx, conn)
+	if err != nil {
+		return "", serverFailure(ctx, err, "ask how large the server's databases are")
+	}
+	total := t.Credentials.StorageBytes
 	switch {
 	case total == 0:
-		s.warn("The copy will take about %s of the server's disk, and its log of changes (WAL) up to %s while it is loaded. No server tells how much is free: with the size of the disk as storageBytes in the database's secret, it is checked before a restore.",
-			backup.FormatBytes(size), backup.FormatBytes(d.wal))
-	case s.live.tablespace != "pg_default":
-		s.warn("The copy will take about %s. Whether there is room was not checked: the database is in the tablespace %s, and storageBytes is the size of the server's own disk.",
-			backup.FormatBytes(size), ident(s.live.tablespace))
-	case d.used+d.wal+size > total:
-		return &backup.Error{Code: backup.CodeDiskFull,
-			Text: fmt.Sprintf("The server's disk has no room for the restore. Of %s (storageBytes in the secret) its databases take %s and its log of changes (WAL) up to %s; the copy needs about %s, which is %s too much.",
-				backup.FormatBytes(total), backup.FormatBytes(d.used), backup.FormatBytes(d.wal), backup.FormatBytes(size), backup.FormatBytes(d.used+d.wal+size-total)),
+		return fmt.Sprintf("The %s will take about %s of the server's disk, and its log of changes (WAL) up to %s while it is loaded. No server tells how much is free: with the size of the disk as storageBytes in the database's secret, it is checked before a restore.",
+			n.what, backup.FormatBytes(n.bytes), backup.FormatBytes(d.wal)), nil
+	case n.tablespace != "pg_default":
+		return fmt.Sprintf("The %s will take about %s. Whether there is room was not checked: the database is in the tablespace %s, and storageBytes is the size of the server's own disk.",
+			n.what, backup.FormatBytes(n.bytes), ident(n.tablespace)), nil
+	case d.used+d.wal+n.bytes > total:
+		return "", &backup.Error{Code: backup.CodeDiskFull,
+			Text: fmt.Sprintf("The server's disk has no room for the restore. Of %s (storageBytes in the secret) its databases take %s and its log of changes (WAL) up to %s; the %s needs about %s, which is %s too much.",
+				backup.FormatBytes(total), backup.FormatBytes(d.used), backup.FormatBytes(d.wal), n.what, backup.FormatBytes(n.bytes), backup.FormatBytes(d.used+d.wal+n.bytes-total)),
 			Hint: "Nothing was changed. Drop databases that earlier restores keep (br_…_kept), enlarge the disk and storageBytes with it, or free space otherwise."}
 	case d.hidden > 0:
-		s.warn("There is room for the copy of about %s, if %d databases of the server whose size user %s may not ask leave %s of the disk. To count them: GRANT pg_read_all_stats TO %s;",
-			backup.FormatBytes(size), d.hidden, ident(s.me.name), backup.FormatBytes(d.wal+size), ident(s.me.name))
+		return fmt.Sprintf("There is room for the %s of about %s, if %d databases of the server whose size user %s may not ask leave %s of the disk. To count them: GRANT pg_read_all_stats TO %s;",
+			n.what, backup.FormatBytes(n.bytes), d.hidden, ident(n.user), backup.FormatBytes(d.wal+n.bytes), ident(n.user)), nil
 	}
-	return nil
+	return "", nil
 }

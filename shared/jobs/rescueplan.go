@@ -1,0 +1,118 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/dumpfile"
+)
+
+// rescuePlan reads in the index of the file what the wanted tables look like and where their rows are.
+func (r *restoreRun) rescuePlan(ctx context.Context) (backup.RescuePlan, error) {
+	src, err := r.source(ctx)
+	if err != nil {
+		return backup.RescuePlan{}, err
+	}
+	f := &members{files: r.Files, src: src}
+	index, err := dumpfile.ReadIndex(func(offset, length int64) (io.ReadCloser, error) { return f.open(ctx, offset, length) }, src.file.Size)
+	if err != nil {
+		return backup.RescuePlan{}, src.what.unreadable(err)
+	}
+	plan := backup.RescuePlan{Rescue: *r.restore.Rescue, Encoding: index.Encoding}
+	at := map[int]int{} // number in the index → in the plan
+	for i, t := range plan.Tables {
+		number, err := findTable(index, t)
+		if err != nil {
+			return backup.RescuePlan{}, src.what.unreadable(err)
+		}
+		at[number] = i
+		plan.Sources = append(plan.Sources, tableSource(index.Tables[number]))
+	}
+	pieces := make([][]dumpfile.Member, len(plan.Tables))
+	for _, m := range index.Members {
+		if i, ok := at[m.Table]; ok && m.Kind == dumpfile.Data {
+			pieces[i] = append(pieces[i], m)
+		}
+	}
+	for i := range plan.Sources {
+		plan.Sources[i].Pieces = len(pieces[i])
+		plan.Sources[i].Piece = func(ctx context.Context, n int) (io.ReadCloser, error) { return f.text(ctx, pieces[i][n]) }
+	}
+	return plan, nil
+}
+
+// findTable is the number of a table in the index, which has the rows that the record says.
+func findTable(index *dumpfile.Index, t backup.RescuedTable) (int, error) {
+	found := -1
+	for i, other := range index.Tables {
+		if inRecord(other.Schema) != t.Schema || inRecord(other.Name) != t.Table {
+			continue
+		}
+		if found >= 0 {
+			return 0, fmt.Errorf("the index has more than one table that may be %s", t.Name())
+		}
+		found = i
+	}
+	if found < 0 {
+		return 0, fmt.Errorf("the index has no table %s", t.Name())
+	}
+	if n := index.Tables[found].Rows; n != t.Rows {
+		return 0, fmt.Errorf("the index has %d rows of %s, and the record %d", n, t.Name(), t.Rows)
+	}
+	return found, nil
+}
+
+// inRecord is a name as records have it: they are JSON, so a byte that is no UTF-8 became U+FFFD.
+func inRecord(name string) string { return string([]rune(name)) }
+
+func tableSource(t dumpfile.Table) backup.TableSource {
+	s := backup.TableSource{Key: t.Key}
+	for _, c := range t.Columns {
+		s.Columns = append(s.Columns, backup.Column{Name: c.Name, Type: c.Type, NotNull: c.NotNull})
+	}
+	return s
+}
+
+// members reads members of a stored file.
+type members struct {
+	files backup.Files
+	src   source
+}
+
+func (m *members) open(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	r, err := m.files.OpenRange(ctx, m.src.file.Key, m.src.file.VersionID, offset, length)
+	if errors.Is(err, backup.ErrNotFound) {
+		return nil, m.src.what.isGone(err)
+	}
+	return r, err
+}
+
+// text streams the text of a member. Its end is only io.EOF where the member is what the index says.
+func (m *members) text(ctx context.Context, member dumpfile.Member) (io.ReadCloser, error) {
+	object, err := m.open(ctx, member.Offset, member.Length)
+	if err != nil {
+		return nil, m.src.what.unreadable(err)
+	}
+	return &memberText{text: member.Open(object), object: object, what: m.src.what}, nil
+}
+
+type memberText struct {
+	text   io.Reader
+	object io.Closer
+	what   words
+}
+
+// Read implements io.Reader.
+func (t *memberText) Read(p []byte) (int, error) {
+	n, err := t.text.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = t.what.unreadable(err)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (t *memberText) Close() error { return t.object.Close() }
