@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ type proxy struct {
 	server string
 	// deliver passes the exchange on to the server, whose answer is lost; else it is the statements that are lost.
 	deliver bool
+	// cut is the text by which these are known: that of an exchange where it is empty.
+	cut string
 }
 
 // listen starts the proxy and points the world's target at it.
@@ -57,7 +60,7 @@ func (p *proxy) serve(client net.Conn) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := client.Read(buffer)
-		if bytes.Contains(buffer[:n], []byte(" RENAME TO ")) {
+		if bytes.Contains(buffer[:n], []byte(cmp.Or(p.cut, " RENAME TO "))) {
 			if p.deliver {
 				back.cut.Store(true)
 				_, _ = server.Write(buffer[:n])

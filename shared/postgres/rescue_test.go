@@ -1,0 +1,592 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/dumpfile"
+)
+
+// archive is a backup's file with its index.
+type archive struct {
+	w     *world
+	bytes []byte
+	index *dumpfile.Index
+}
+
+// archive makes a backup.
+func (w *world) archive() *archive {
+	w.t.Helper()
+	var file bytes.Buffer
+	if _, err := w.engine.Dump(context.Background(), w.target, attempt(1), backup.Selection{}, &file, nil); err != nil {
+		w.t.Fatalf("dump: %v", describe(err))
+	}
+	a := &archive{w: w, bytes: file.Bytes()}
+	var err error
+	if a.index, err = dumpfile.ReadIndex(a.open, int64(len(a.bytes))); err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+func (f *archive) open(offset, length int64) (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(f.bytes[offset : offset+length])), nil
+}
+
+// plan is the rescue of the tables that are wanted.
+func (f *archive) plan(job string, wanted func(dumpfile.Table) bool) backup.RescuePlan {
+	f.w.t.Helper()
+	var rows []backup.TableRows
+	p := backup.RescuePlan{Encoding: f.index.Encoding}
+	for i, t := range f.index.Tables {
+		if !wanted(t) {
+			continue
+		}
+		rows = append(rows, backup.TableRows{Schema: t.Schema, Table: t.Name, Rows: t.Rows, Bytes: t.Bytes})
+		s := backup.TableSource{Key: t.Key}
+		for _, c := range t.Columns {
+			s.Columns = append(s.Columns, backup.Column{Name: c.Name, Type: c.Type, NotNull: c.NotNull})
+		}
+		var members []dumpfile.Member
+		for _, m := range f.index.Members {
+			if m.Kind == dumpfile.Data && m.Table == i {
+				members = append(members, m)
+			}
+		}
+		s.Pieces = len(members)
+		s.Piece = func(_ context.Context, n int) (io.ReadCloser, error) {
+			m := members[n]
+			return m.Open(bytes.NewReader(f.bytes[m.Offset : m.Offset+m.Length])), nil
+		}
+		p.Sources = append(p.Sources, s)
+	}
+	p.Rescue = *backup.NewRescue(job, backup.Backup{Job: backup.Job{ID: backup.NewID()}, Filename: "school.sql.gz"}, rows)
+	return p
+}
+
+func all(dumpfile.Table) bool { return true }
+
+func table(names ...string) func(dumpfile.Table) bool {
+	return func(t dumpfile.Table) bool { return slices.Contains(names, t.Schema+"."+t.Name) }
+}
+
+// rescue runs a rescue up to its end, which is left to the caller.
+func (w *world) rescue(a backup.Attempt, p backup.RescuePlan) (backup.Rescuing, []backup.RescuedTable, error) {
+	w.t.Helper()
+	ctx := context.Background()
+	r, err := w.engine.Rescue(ctx, w.target, a, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	w.t.Cleanup(func() { r.Discard(ctx) })
+	if err := r.Load(ctx, nil); err != nil {
+		r.Discard(ctx)
+		return r, nil, err
+	}
+	tables, err := r.Verify(ctx, nil)
+	return r, tables, err
+}
+
+// rescued commits a rescue, too.
+func (w *world) rescued(a backup.Attempt, p backup.RescuePlan) []backup.RescuedTable {
+	w.t.Helper()
+	r, tables, err := w.rescue(a, p)
+	if err == nil {
+		err = r.Commit(context.Background(), yes)
+	}
+	if err != nil {
+		w.t.Fatalf("rescue: %v", describe(err))
+	}
+	r.Discard(context.Background())
+	return tables
+}
+
+// without leaves out of a state what belongs to a schema, and the text of the schema as a whole.
+func without(state map[string]string, schema string) map[string]string {
+	out := map[string]string{}
+	for key, v := range state {
+		if key != "schema" && !strings.Contains(key, " "+schema+".") {
+			out[key] = v
+		}
+	}
+	return out
+}
+
+func TestRescue_EveryTableComesBackBesideTheLiveOnes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, with("BYPASSRLS"))
+	w.school()
+	f := w.archive()
+	before := w.state(w.name())
+	a := attempt(1)
+	p := f.plan(a.Job, all)
+	tables := w.rescued(a, p)
+	after := w.state(w.name())
+	same(t, "live", without(after, p.Schema), without(before, p.Schema))
+	conn := w.connect(w.name())
+	for i, r := range tables {
+		var names []string
+		for _, c := range p.Sources[i].Columns {
+			names = append(names, ident(c.Name))
+		}
+		hash := func(schema, name string) (text string) {
+			query := fmt.Sprintf("SELECT concat(count(*), ' ', md5(string_agg(t::text, '|' ORDER BY t::text))) FROM (SELECT %s FROM ONLY %s) t", strings.Join(names, ", "), ident(schema, name))
+			if err := conn.QueryRow(context.Background(), query).Scan(&text); err != nil {
+				t.Fatalf("%s: %v", query, err)
+			}
+			return text
+		}
+		if got, want := hash(p.Schema, r.As), hash(r.Schema, r.Table); got != want {
+			t.Errorf("%s is %s, want %s", r.Name(), got, want)
+		}
+		var columns, key string
+		const shape = `SELECT coalesce(string_agg(concat_ws(' ', attname, format_type(atttypid, atttypmod), attnotnull, attidentity, atthasdef), ',' ORDER BY attnum), ''),
+			coalesce((SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1::text::regclass AND contype = 'p'), '')
+			FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped`
+		if err := conn.QueryRow(context.Background(), shape, ident(p.Schema, r.As)).Scan(&columns, &key); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(columns, " t,") && strings.HasSuffix(columns, " t t") || (key == "") != (len(p.Sources[i].Key) == 0) {
+			t.Errorf("%s has the columns %s and the key %q", r.Name(), columns, key)
+		}
+	}
+	if len(tables) < 15 {
+		t.Errorf("only %d tables were rescued", len(tables))
+	}
+	// What goes away again leaves the database as it was.
+	w.in("DROP SCHEMA " + ident(p.Schema) + " CASCADE")
+	same(t, "after the schema was dropped", w.state(w.name()), before)
+	w.clean(a.Job)
+}
+
+func TestRescue_NothingIsSeenBeforeTheCommitOrAfterADiscard(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.small()
+	f := w.archive()
+	a := attempt(1)
+	w.untouched("discarded", a.Job, func() {
+		r, tables, err := w.rescue(a, f.plan(a.Job, all))
+		if err != nil || len(tables) != 2 || tables[0].Rows != 50000 {
+			t.Fatalf("%+v, %v", tables, describe(err))
+		}
+		if n := w.schemas(); n != 0 {
+			t.Errorf("%d schemas can be seen before the commit", n)
+		}
+		// Live is read and written meanwhile, as if nothing were.
+		w.in("SET lock_timeout = '1ms'; UPDATE public.two SET a = a; ALTER TABLE public.one ADD more int; ALTER TABLE public.one DROP more")
+		r.Discard(context.Background())
+	})
+	if n := w.schemas(); n != 0 {
+		t.Errorf("%d schemas are left", n)
+	}
+	if _, found, err := w.engine.FindRescue(context.Background(), w.target, backup.Attempt{Job: a.Job, Number: 2}, f.plan(a.Job, all).Rescue); found || err != nil {
+		t.Errorf("found %v, %v", found, err)
+	}
+}
+
+// schemas is how many of rescues there are.
+func (w *world) schemas() (n int) {
+	w.t.Helper()
+	if err := w.connect(w.name()).QueryRow(context.Background(), "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^rescue_'").Scan(&n); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+func TestRescue_TheSQLBringsBackWhatIsMissingAndNothingElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, with("BYPASSRLS"))
+	w.school()
+	w.in("ALTER TABLE public.student DROP CONSTRAINT old_rows") // it is not valid: what is there could not come back
+	f := w.archive()
+	before := w.rows(w.name())
+	w.in(`DELETE FROM public.attendance WHERE present; SET session_replication_role = replica; DELETE FROM public.student WHERE id % 2 = 0;
+		DELETE FROM public."Tabelle mit
+Zeile und ""Anführung""" WHERE "select" IS NULL; TRUNCATE public.no_columns; TRUNCATE "Größe".hidden; DROP TABLE reports.yearly`)
+	a := attempt(1)
+	p := f.plan(a.Job, table("public.student", "public.attendance_2025", "public.attendance_2026_0", "public.attendance_2026_1", "public.attendance_rest",
+		"public.Tabelle mit\nZeile und \"Anführung\"", "public.no_columns", "Größe.hidden", "reports.yearly"))
+	tables := w.rescued(a, p)
+	for _, r := range tables {
+		w.in("SET session_replication_role = replica; " + r.BringBack)
+	}
+	w.in("DROP SCHEMA IF EXISTS " + ident(p.Schema) + " CASCADE")
+	same(t, "brought back", w.rows(w.name()), before)
+}
+
+func TestRescue_AKeyedTableIsNotDoubled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.small()
+	f := w.archive()
+	before := w.rows(w.name())
+	a := attempt(1)
+	for _, r := range w.rescued(a, f.plan(a.Job, table("public.one"))) {
+		if !strings.Contains(r.BringBack, "WHERE NOT EXISTS (SELECT FROM public.one l WHERE l.id = r.id)") {
+			t.Errorf("SQL: %s", r.BringBack)
+		}
+		w.in(r.BringBack)
+	}
+	same(t, "live", without(w.rows(w.name()), "rescue_"+a.Job), before)
+}
+
+func TestRescue_TablesOfTheSameNameAreToldApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.in(fmt.Sprintf(`SET ROLE %s; CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.t (id int PRIMARY KEY); CREATE TABLE b.t (id int PRIMARY KEY); CREATE TABLE b.a_t (id int PRIMARY KEY);
+		CREATE TABLE a.a_t_pkey (id int); INSERT INTO a.t VALUES (1); INSERT INTO b.t VALUES (2); INSERT INTO b.a_t VALUES (3)`, ident(w.app)))
+	f := w.archive()
+	a := attempt(1)
+	var got []string
+	for _, r := range w.rescued(a, f.plan(a.Job, all)) {
+		got = append(got, r.Schema+"."+r.Table+">"+r.As)
+	}
+	if want := "a.a_t_pkey>a_t_pkey a.t>a_t_2 b.a_t>a_t b.t>b_t"; strings.Join(got, " ") != want {
+		t.Errorf("names are %q, want %q", strings.Join(got, " "), want)
+	}
+}
+
+func TestRescue_OnlyTheSecretsRoleMaySeeTheSchema(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.in(fmt.Sprintf(`ALTER DEFAULT PRIVILEGES FOR ROLE %[1]s GRANT ALL ON SCHEMAS TO PUBLIC; ALTER DEFAULT PRIVILEGES FOR ROLE %[1]s GRANT ALL ON SCHEMAS TO %[2]s;
+		ALTER DEFAULT PRIVILEGES FOR ROLE %[1]s GRANT SELECT ON TABLES TO %[2]s`, ident(w.app), ident(w.reader)))
+	w.small()
+	f := w.archive()
+	a := attempt(1)
+	p := f.plan(a.Job, all)
+	w.rescued(a, p)
+	var reader, public bool
+	if err := w.connect(w.name()).QueryRow(context.Background(), `SELECT has_schema_privilege($1, $2, 'USAGE'), has_schema_privilege('public', $2, 'USAGE')`, w.reader, p.Schema).
+		Scan(&reader, &public); err != nil || reader || public {
+		t.Errorf("others may see it: %v, %v, %v", reader, public, err)
+	}
+}
+
+func TestRescue_RefusedBeforeAnythingIsDone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.school()
+	w.in("ALTER TABLE \"Größe\".hidden DISABLE ROW LEVEL SECURITY")
+	f := w.archive()
+	students := func(p *backup.RescuePlan) *backup.TableSource { return &p.Sources[0] }
+	for name, tt := range map[string]struct {
+		before, after string
+		change        func(*backup.RescuePlan)
+		code          backup.Code
+		says          []string
+	}{
+		"no right to create": {before: "ALTER DATABASE @db OWNER TO postgres", after: "ALTER DATABASE @db OWNER TO @app", code: backup.CodePermission,
+			says: []string{"GRANT CREATE ON DATABASE " + ident(w.name()) + " TO " + ident(w.app) + ";"}},
+		"a type is gone": {change: func(p *backup.RescuePlan) { students(p).Columns[3].Type = "public.gone(3)[]" }, code: backup.CodeUnsupported,
+			says: []string{"public.gone(3)[]", `"day"`, "public.student"}},
+		"a schema of that name": {before: "CREATE SCHEMA @schema", after: "DROP SCHEMA @schema", code: backup.CodeUnsupported, says: []string{"rescue_"}},
+		"another encoding":      {change: func(p *backup.RescuePlan) { p.Encoding = "SJIS" }, code: backup.CodeUnsupported, says: []string{"SJIS"}},
+		"no room":               {change: func(p *backup.RescuePlan) { p.Tables[0].Bytes = 1 << 50 }, code: backup.CodeDiskFull, says: []string{"the rescue needs"}},
+	} {
+		a := attempt(1)
+		p := f.plan(a.Job, table("public.student"))
+		if tt.change != nil {
+			tt.change(&p)
+		}
+		sql := strings.NewReplacer("@db", ident(w.name()), "@app", ident(w.app), "@schema", ident(p.Schema))
+		w.in(sql.Replace(tt.before))
+		target := w.target
+		target.Credentials.StorageBytes = 1 << 40
+		w.untouched(name, a.Job, func() {
+			_, err := w.engine.Rescue(context.Background(), target, a, p)
+			failed(t, name, err, tt.code, tt.says...)
+		})
+		w.in(sql.Replace(tt.after))
+	}
+}
+
+// hostile are texts of a forged index.
+var hostile = []string{
+	"int); DROP TABLE public.one; --", "int--", "int -- x\n", "int/**/", "int DEFAULT pg_sleep(10)", "int CHECK (true)", "int REFERENCES public.one", "int, b int",
+	"int COLLATE \"C\"", "int PRIMARY KEY", "int GENERATED ALWAYS AS (1) STORED", "int) INHERITS (public.one", "serial", "int'", "int\x00", "\"\"", "\"int", "int\"x\"", "SETOF int",
+	"pg_catalog.int4; SELECT 1", "public.one%TYPE", "unknown", "record", "anyelement", "23", "-", "", " int", "$1", "int[1]", "int[][", "numeric(1,2", "((int))", "numeric((1))", "E'x'", "U&\"x\"",
+}
+
+func TestRescue_ATypeOfAForgedIndexIsNoStatement(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.small()
+	f := w.archive()
+	for _, text := range hostile {
+		a := attempt(1)
+		p := f.plan(a.Job, table("public.two"))
+		p.Sources[0].Columns[0].Type = text
+		w.untouched(text, a.Job, func() {
+			_, _, err := w.rescue(a, p)
+			var told *backup.Error
+			if !errors.As(err, &told) || told.Code != backup.CodeUnsupported && told.Code != backup.CodeLoadFailed {
+				t.Errorf("%q: %v", text, describe(err))
+			}
+		})
+	}
+}
+
+func TestRescue_NamesOfAForgedIndexAreNoStatements(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.small()
+	f := w.archive()
+	for _, name := range []string{`x"); DROP TABLE public.one; --`, "a\nb", `\`, "'", "a) TO PROGRAM 'false", "$$", "x\" int); DROP SCHEMA public CASCADE; --"} {
+		a := attempt(1)
+		p := f.plan(a.Job, table("public.two"))
+		p.Sources[0].Columns[0].Name, p.Sources[0].Key = name, []string{name}
+		p.Tables[0].As, p.Tables[0].Table, p.Tables[0].Schema = name, name, name
+		p.Comment = name
+		before := w.rows(w.name())
+		tables := w.rescued(a, p)
+		for _, r := range tables { // it has no live table: what is told is run up to that
+			if conn := w.connect(w.name()); !strings.Contains(r.BringBack, "SET SCHEMA") {
+				t.Errorf("SQL: %s", r.BringBack)
+			} else if _, err := conn.Exec(context.Background(), r.BringBack); sqlState(err) != "3F000" {
+				t.Errorf("%s: %v", r.BringBack, err)
+			}
+		}
+		same(t, name, without(w.rows(w.name()), p.Schema), before)
+		w.clean(a.Job)
+	}
+}
+
+func sqlState(err error) string {
+	var state interface{ SQLState() string }
+	if errors.As(err, &state) {
+		return state.SQLState()
+	}
+	return ""
+}
+
+func TestRescue_WhatIsDamagedOrDoesNotAgreeLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.small()
+	w.in("CREATE TYPE public.mood AS ENUM ('ok', 'sad'); CREATE TABLE public.moods (m public.mood); INSERT INTO public.moods VALUES ('sad'); GRANT ALL ON public.moods TO " + ident(w.app))
+	f := w.archive()
+	w.in("ALTER TABLE public.moods ALTER m TYPE text; DROP TYPE public.mood; CREATE TYPE public.mood AS ENUM ('ok')")
+	piece := func(p *backup.RescuePlan, text string, end error) {
+		p.Sources[0].Piece = func(context.Context, int) (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(strings.NewReader(text), endsIn{end})), nil
+		}
+		p.Sources[0].Pieces, p.Tables[0].Rows = 1, 2
+	}
+	damaged := errors.New("it does not have the checksum of the index")
+	for name, tt := range map[string]struct {
+		table  string
+		change func(*backup.RescuePlan)
+		code   backup.Code
+		says   string
+	}{
+		"other rows than the index says": {"public.one", func(p *backup.RescuePlan) { p.Tables[0].Rows++ }, backup.CodeVerifyMismatch, "50001"},
+		"damaged behind the rows":        {"public.two", func(p *backup.RescuePlan) { piece(p, "COPY x FROM stdin;\n1\n2\n\\.\n", damaged) }, backup.CodeFileChanged, "damaged"},
+		"damaged among the rows":         {"public.two", func(p *backup.RescuePlan) { piece(p, "COPY x FROM stdin;\n1\n", damaged) }, backup.CodeFileChanged, "damaged"},
+		"damage that the server meets":   {"public.two", func(p *backup.RescuePlan) { piece(p, "COPY x FROM stdin;\n1\nx\n\\.\n", damaged) }, backup.CodeFileChanged, "damaged"},
+		"rows that the server refuses":   {"public.two", func(p *backup.RescuePlan) { piece(p, "COPY x FROM stdin;\n1\nx\n\\.\n", io.EOF) }, backup.CodeLoadFailed, "invalid input"},
+		"more than rows": {"public.two", func(p *backup.RescuePlan) {
+			piece(p, "COPY x FROM stdin;\n1\n2\n\\.\nDROP TABLE public.one;\n", io.EOF)
+		}, backup.CodeFileChanged, "damaged"},
+		"no rows at all":      {"public.two", func(p *backup.RescuePlan) { piece(p, "DROP TABLE public.one;\n", io.EOF) }, backup.CodeFileChanged, "damaged"},
+		"rows without an end": {"public.two", func(p *backup.RescuePlan) { piece(p, "COPY x FROM stdin;\n1\n2\n", io.EOF) }, backup.CodeFileChanged, "damaged"},
+		"the storage's own words": {"public.two", func(p *backup.RescuePlan) {
+			piece(p, "COPY x FROM stdin;\n1\n", &backup.Error{Code: backup.CodeStorage, Text: "S3 is away", Hint: "Wait."})
+		}, backup.CodeStorage, "S3 is away"},
+		"an enum that lost a value": {"public.moods", func(*backup.RescuePlan) {}, backup.CodeLoadFailed, `"sad"`},
+		"a key that is double": {"public.two", func(p *backup.RescuePlan) {
+			piece(p, "COPY x FROM stdin;\n1\n1\n\\.\n", io.EOF)
+			p.Sources[0].Key = []string{"a"}
+		}, backup.CodeLoadFailed, "primary key"},
+	} {
+		a := attempt(1)
+		p := f.plan(a.Job, table(tt.table))
+		tt.change(&p)
+		w.untouched(name, a.Job, func() {
+			r, _, err := w.rescue(a, p)
+			failed(t, name, err, tt.code, tt.says)
+			if r != nil {
+				r.Discard(context.Background())
+			}
+		})
+		if n := w.schemas(); n != 0 {
+			t.Errorf("%s: %d schemas are left", name, n)
+		}
+	}
+}
+
+type endsIn struct{ err error }
+
+func (r endsIn) Read([]byte) (int, error) { return 0, r.err }
+
+func TestRescue_ASessionThatIsKilledLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.small()
+	f := w.archive()
+	a := attempt(1)
+	p := f.plan(a.Job, table("public.one"))
+	real := p.Sources[0].Piece
+	p.Sources[0].Piece = func(ctx context.Context, n int) (io.ReadCloser, error) {
+		text, err := real(ctx, n)
+		return struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(io.LimitReader(text, 200_000), killer{w, a.Job}, text), text}, err
+	}
+	w.untouched("killed", a.Job, func() {
+		_, _, err := w.rescue(a, p)
+		failed(t, "killed", err, backup.CodeUnreachable)
+	})
+	if n := w.schemas(); n != 0 {
+		t.Errorf("%d schemas are left", n)
+	}
+}
+
+// killer ends a job's sessions when it is read.
+type killer struct {
+	w   *world
+	job string
+}
+
+func (k killer) Read([]byte) (int, error) {
+	k.w.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '" + k.job + "'")
+	return 0, io.EOF
+}
+
+func TestRescue_ACancelledOneLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.small()
+	f := w.archive()
+	a := attempt(1)
+	p := f.plan(a.Job, table("public.one"))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	real := p.Sources[0].Piece
+	p.Sources[0].Piece = func(ctx context.Context, n int) (io.ReadCloser, error) {
+		cancel()
+		return real(ctx, n)
+	}
+	w.untouched("cancelled", a.Job, func() {
+		r, err := w.engine.Rescue(ctx, w.target, a, p)
+		if err != nil {
+			t.Fatal(describe(err))
+		}
+		if err := r.Load(ctx, nil); !errors.Is(err, context.Canceled) {
+			t.Errorf("error is %v", err)
+		}
+		r.Discard(ctx)
+	})
+}
+
+func TestRescue_ThatIsNotConfirmedIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.small()
+	f := w.archive()
+	a := attempt(1)
+	w.untouched("not confirmed", a.Job, func() {
+		r, _, err := w.rescue(a, f.plan(a.Job, all))
+		if err != nil {
+			t.Fatal(describe(err))
+		}
+		if err := r.Commit(context.Background(), func(context.Context) error { return backup.ErrLeaseLost }); !errors.Is(err, backup.ErrLeaseLost) {
+			t.Errorf("error is %v", err)
+		}
+		r.Discard(context.Background())
+	})
+}
+
+func TestRescue_TheCommitsAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	for name, deliver := range map[string]bool{"and it was committed": true, "and it was not": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.small()
+			f := w.archive()
+			(&proxy{deliver: deliver, cut: "COMMIT"}).listen(w)
+			a := attempt(1)
+			p := f.plan(a.Job, all)
+			r, tables, err := w.rescue(a, p)
+			if err != nil {
+				t.Fatal(describe(err))
+			}
+			err = r.Commit(context.Background(), yes)
+			if (err == nil) != deliver {
+				t.Errorf("error is %v", describe(err))
+			}
+			r.Discard(context.Background())
+			found, there, err := w.engine.FindRescue(context.Background(), w.target, backup.Attempt{Job: a.Job, Number: 2}, p.Rescue)
+			if err != nil || there != deliver {
+				t.Fatalf("found is %v, %v", there, describe(err))
+			}
+			if deliver && (len(found) != len(tables) || found[0] != tables[0]) {
+				t.Errorf("found %+v, was %+v", found, tables)
+			}
+			w.clean(a.Job)
+		})
+	}
+}
+
+func TestFindRescue_EndsWhatAnEarlierAttemptLeftRunning(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.small()
+	f := w.archive()
+	a := attempt(1)
+	p := f.plan(a.Job, all)
+	r, _, err := w.rescue(a, p)
+	if err != nil {
+		t.Fatal(describe(err))
+	}
+	if _, found, err := w.engine.FindRescue(context.Background(), w.target, backup.Attempt{Job: a.Job, Number: 2}, p.Rescue); found || err != nil {
+		t.Errorf("found is %v, %v", found, describe(err))
+	}
+	if err := r.Commit(context.Background(), yes); err == nil {
+		t.Error("an attempt that was ended has committed")
+	}
+	if n := w.schemas(); n != 0 {
+		t.Errorf("%d schemas are left", n)
+	}
+}
+
+func TestFindRescue_ASchemaOfSomebodyElseIsNone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.small()
+	f := w.archive()
+	a := attempt(1)
+	p := f.plan(a.Job, all)
+	w.in("CREATE SCHEMA " + pgx.Identifier{p.Schema}.Sanitize())
+	if _, found, err := w.engine.FindRescue(context.Background(), w.target, a, p.Rescue); found || err != nil {
+		t.Errorf("found is %v, %v", found, describe(err))
+	}
+}
+
+func TestRescue_WarnsWhereEveryTableIsPublished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.small()
+	f := w.archive()
+	w.in("CREATE PUBLICATION everything FOR ALL TABLES")
+	a := attempt(1)
+	r, _, err := w.rescue(a, f.plan(a.Job, all))
+	if err != nil {
+		t.Fatal(describe(err))
+	}
+	if text := strings.Join(r.Warnings(), "\n"); !strings.Contains(text, "everything") {
+		t.Errorf("warnings: %s", text)
+	}
+}
