@@ -221,6 +221,8 @@ var crashes = map[string]struct {
 			}
 		},
 	},
+	"a rescue":              {func(w *world) string { return w.startRescue(false, 1).ID }, (*world).checkRescued},
+	"a dry run of a rescue": {func(w *world) string { return w.startRescue(true, 1).ID }, (*world).checkRescueRehearsed},
 	"an apply": {
 		func(w *world) string { id := w.rehearsed().ID; w.apply(id); return id },
 		func(w *world, id string) {
