@@ -434,3 +434,22 @@ func TestNewRescue_GivesEveryTableANameOfItsOwn(t *testing.T) {
 		t.Errorf("%s", cmp.Diff(want, got))
 	}
 }
+
+// What a partial backup lacks concerns nobody who wants what it has.
+func TestRescue_OutOfAPartialBackupNeedsNoAcknowledgement(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.engine.file = indexedFile(t)
+	b, err := w.desk.StartBackup(t.Context(), school, "", backup.Selection{Include: []string{"school.*"}}, anna)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.work("first")
+	b = w.backup(b.ID)
+	r, err := w.desk.StartRestore(t.Context(), backup.RestoreSource{Backup: &b}, "", backup.RestoreOptions{Tables: indexedTables[1:]}, anna)
+	if err != nil || r.Partial != nil {
+		t.Fatalf("partial %v, %v", r.Partial, err)
+	}
+	w.work("second")
+	w.checkRescued(r.ID)
+}
