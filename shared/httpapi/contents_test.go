@@ -155,7 +155,7 @@ func TestContents_OfABackupThatIsNotCreatedAreRefused(t *testing.T) {
 		w.set(b, change)
 		w.do(call{method: "GET", path: contentsOf(b), role: access.Staff}).want(409, code)
 		w.do(call{method: "GET", path: contentsOf(b) + "/public.pupil", role: access.Staff}).want(409, code)
-		w.set(b, func(b *backup.Backup) { b.State = backup.Created })
+		w.set(b, func(b *backup.Backup) { b.State, b.Deleting = backup.Created, false })
 	}
 	none := strings.Replace(contentsOf(b), b.ID, backup.NewID(), 1)
 	w.do(call{method: "GET", path: none, role: access.Staff}).want(404, "backup_not_found")

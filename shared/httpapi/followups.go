@@ -103,7 +103,7 @@ func (a *API) follow(ctx context.Context, in *confirmedInput, operation string, 
 	if err != nil {
 		return nil, err
 	}
-	if err := confirmed(d, in.Body.Confirm); err != nil {
+	if err := confirmed(d, replaces, in.Body.Confirm); err != nil {
 		return nil, err
 	}
 	id, first, err := a.claim(ctx, in.IdempotencyKey, operation+" "+r.ID, in.Body)

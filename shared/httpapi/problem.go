@@ -105,6 +105,8 @@ var statusOf = map[backup.Code]int{
 	backup.CodeUnreachable:   http.StatusServiceUnavailable,
 	backup.CodeFileChanged:   http.StatusConflict,
 	backup.CodeSwitchBlocked: http.StatusConflict,
+	"backup_not_indexed":     http.StatusConflict,
+	"rescue_of_upload":       http.StatusUnprocessableEntity,
 	"upload_incomplete":      http.StatusConflict,
 	"upload_gone":            http.StatusConflict,
 	"upload_not_accepted":    http.StatusConflict,

@@ -27,6 +27,10 @@ curl -H "Authorization: Bearer $TOKEN" $restore
 curl -H "Authorization: Bearer $TOKEN" $restore/apply --json '{"confirm":"school"}'
 curl -H "Authorization: Bearer $TOKEN" $restore/undo --json '{"confirm":"school"}'
 
+# Bring single tables back beside the live ones: into a schema of their own, named in rescue, with the SQL to go on with.
+curl -H "Authorization: Bearer $TOKEN" $restores \
+  --json '{"source":{"backup":"'$BACKUP'"},"tables":["public.pupil"],"dryRun":false,"confirm":"school"}'
+
 # Or restore without a rehearsal: here an upload that nothing proves to be complete.
 curl -H "Authorization: Bearer $TOKEN" $restores \
   --json '{"source":{"upload":"'$UPLOAD'"},"acceptUnproven":true,"dryRun":false,"confirm":"school"}'`
@@ -39,11 +43,12 @@ type RestoreList struct {
 
 // RestoreRequest asks for a restore.
 type RestoreRequest struct {
-	Source         Source `json:"source" doc:"What to restore: a backup or an upload."`
-	DryRun         *bool  `json:"dryRun,omitempty" default:"true" doc:"Stop before the live database would be replaced, and report. A real run has to be asked for by false."`
-	Confirm        string `json:"confirm,omitempty" maxLength:"63" doc:"For a real run: the database's name, as a person typed it." example:"school"`
-	AcceptUnproven bool   `json:"acceptUnproven,omitempty" doc:"For an upload whose needsAcknowledgement is true: I know that nothing proves the file to be complete."`
-	AcceptPartial  bool   `json:"acceptPartial,omitempty" doc:"For a backup that is partial: I know that the tables whose rows it lacks are empty afterwards. Needed for a real run, and for a dry run that is to be applied."`
+	Source         Source     `json:"source" doc:"What to restore: a backup or an upload."`
+	Tables         tableNames `json:"tables,omitempty" nullable:"false" minItems:"1" maxItems:"100" maxLength:"300" doc:"Only these tables of a backup, by their names in the list of its contents. They are put into a new schema of the live database, beside what is there: nothing is replaced. Absent for the whole." example:"[\"public.pupil\"]"`
+	DryRun         *bool      `json:"dryRun,omitempty" default:"true" doc:"Stop before the live database would be replaced, and report. A real run has to be asked for by false."`
+	Confirm        string     `json:"confirm,omitempty" maxLength:"63" doc:"For a real run: the database's name, as a person typed it." example:"school"`
+	AcceptUnproven bool       `json:"acceptUnproven,omitempty" doc:"For an upload whose needsAcknowledgement is true: I know that nothing proves the file to be complete."`
+	AcceptPartial  bool       `json:"acceptPartial,omitempty" doc:"For a backup that is partial: I know that the tables whose rows it lacks are empty afterwards. Needed for a real run, and for a dry run that is to be applied."`
 }
 
 // ReportDocument is a restore's report as it is downloaded.
@@ -69,10 +74,13 @@ func (a *API) registerRestores() {
 		summary:        "Restore a backup or an upload, or rehearse that",
 		text: "Queues a restore into the database that the backup was taken of, or the upload was sent in for, and answers with its record. Poll it until it " +
 			"has ended. A dry run, which is the default, does everything but replace the live database: it ends as rehearsed, with a report, and can be " +
-			"applied while its copy is kept. A real run needs the database's name in confirm, and ends as restored.",
+			"applied while its copy is kept. A real run needs the database's name in confirm, and ends as restored. With tables, these are put into a new schema " +
+			"rescue_<id of the restore> of the live database instead, in one transaction, with columns, rows and primary keys; nothing else is touched, and nothing is to be " +
+			"applied or undone. A dry run of that does the same and takes it back.",
 		sample: restoringSample,
 		status: http.StatusAccepted, refusals: withBody(refusals{404: {"backup_not_found", "upload_not_found"},
-			409: {"backup_not_created", "backup_deleting", "upload_not_accepted", "upload_gone"}, 422: {"confirm_mismatch", "upload_unproven", "backup_partial", "idempotency_key_reused"}}),
+			409: {"backup_not_created", "backup_deleting", "backup_not_indexed", "upload_not_accepted", "upload_gone"},
+			422: {"confirm_mismatch", "upload_unproven", "backup_partial", "table_not_in_backup", "rescue_of_upload", "idempotency_key_reused"}}),
 	}, a.createRestore)
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: restorePath, Permission: access.BackupsRead}, id: "get-restore", tag: "Restores",
@@ -158,11 +166,18 @@ func (a *API) createRestore(ctx context.Context, in *createRestoreInput) (*accep
 	if s := in.Body.Source; (s.Backup == "") == (s.Upload == "") {
 		return nil, invalid(FieldError{Location: "body.source", Message: "expected either backup or upload"})
 	}
+	if t := in.Body.Tables; t != nil && len(t) == 0 {
+		return nil, invalid(FieldError{Location: "body.tables", Message: "expected at least one table, or none of this at all"})
+	}
 	if !o.DryRun {
 		if !operator(ctx).Allows(access.RestoresRun) {
 			return nil, notAllowed(access.RestoresRun)
 		}
-		if err := confirmed(d, in.Body.Confirm); err != nil {
+		does := replaces
+		if in.Body.Tables != nil {
+			does = "this puts tables into the live database "
+		}
+		if err := confirmed(d, does, in.Body.Confirm); err != nil {
 			return nil, err
 		}
 	}
@@ -180,7 +195,7 @@ func (a *API) createRestore(ctx context.Context, in *createRestoreInput) (*accep
 			return nil, err
 		}
 	}
-	source, err := a.findSource(ctx, in.Body.Source, o)
+	source, err := a.findSource(ctx, in.Body, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -191,28 +206,39 @@ func (a *API) createRestore(ctx context.Context, in *createRestoreInput) (*accep
 	return a.acceptedRestore(ctx, r), nil
 }
 
-// findSource reads what is to be restored, and refuses what can't be.
-func (a *API) findSource(ctx context.Context, s Source, o backup.RestoreOptions) (backup.RestoreSource, error) {
-	if s.Upload != "" {
-		u, err := a.findUpload(ctx, s.Upload)
+// findSource reads what is to be restored, and refuses what can't be. It adds the tables to the options.
+func (a *API) findSource(ctx context.Context, q RestoreRequest, o *backup.RestoreOptions) (backup.RestoreSource, error) {
+	if id := q.Source.Upload; id != "" {
+		u, err := a.findUpload(ctx, id)
 		if err != nil {
 			return backup.RestoreSource{}, err
 		}
-		return backup.RestoreSource{Upload: &u}, u.CanRestore(o, a.Now())
+		if q.Tables != nil {
+			return backup.RestoreSource{}, errRescueOfUpload()
+		}
+		return backup.RestoreSource{Upload: &u}, u.CanRestore(*o, a.Now())
 	}
-	b, err := a.findBackup(ctx, s.Backup)
+	b, err := a.findBackup(ctx, q.Source.Backup)
 	if err != nil {
 		return backup.RestoreSource{}, err
 	}
-	return backup.RestoreSource{Backup: &b}, b.CanRestore(o)
+	if q.Tables != nil {
+		if o.Tables, err = tablesToRescue(b, q.Tables); err != nil {
+			return backup.RestoreSource{}, err
+		}
+	}
+	return backup.RestoreSource{Backup: &b}, b.CanRestore(*o)
 }
 
-// confirmed refuses to replace a live database unless somebody has typed its name.
-func confirmed(d backup.Database, typed string) error {
+// replaces is what a restore, an apply and an undo do.
+const replaces = "this replaces the live database "
+
+// confirmed refuses to change a live database unless somebody has typed its name. does says what would be done.
+func confirmed(d backup.Database, does, typed string) error {
 	if typed == d.Name {
 		return nil
 	}
-	p := problem(http.StatusUnprocessableEntity, "confirm_mismatch", "The target is not confirmed: this replaces the live database "+d.Name+".",
+	p := problem(http.StatusUnprocessableEntity, "confirm_mismatch", "The target is not confirmed: "+does+d.Name+".",
 		"Type the database's name to confirm: "+d.Name)
 	p.Errors = []FieldError{{Location: "body.confirm", Message: "must be " + d.Name}}
 	return p

@@ -17,6 +17,7 @@ type Restore struct {
 	Partial        *Selection     `json:"partial,omitempty" doc:"Of which tables the backup has the rows: the others are empty in the copy. Absent where of all."`
 	AcceptPartial  bool           `json:"acceptPartial,omitempty" doc:"Whether who asked for it knew that the others are empty afterwards. Without it a rehearsal of a partial backup can't be applied."`
 	Summary        *Summary       `json:"summary,omitempty" doc:"What was found, in numbers. Absent until verified."`
+	Rescue         *Rescue        `json:"rescue,omitempty" doc:"The single tables that are rescued, and where to. Absent where the whole is restored."`
 	Held           *Held          `json:"held,omitempty" doc:"The database that it keeps on the server: the copy of a rehearsal, the database that was replaced, or after an undo the one that was replaced by that. Absent where none is kept."`
 	FollowUp       *FollowUp      `json:"followUp,omitempty" doc:"What was last done with it after it had ended, or is being done."`
 	InDoubt        backup.JobKind `json:"inDoubt,omitempty" enum:"restore,apply,undo" doc:"The job of which it is not known whether it replaced the live database: the restore itself, or what followed it. The server is asked as soon as it answers. Absent where it is known."`
@@ -133,6 +134,7 @@ func restoreView(r backup.Restore, withLog bool) Restore {
 	v := Restore{Job: jobView(r.Job, withLog), State: r.State, Source: Source{Backup: r.Backup, Upload: r.Upload}, Filename: r.Filename, DryRun: r.DryRun,
 		AcceptUnproven: r.AcceptUnproven, Partial: selectionView(r.Partial), AcceptPartial: r.AcceptPartial, InDoubt: r.InDoubt(), DowntimeSeconds: r.Downtime.Seconds(), SwitchedAt: moment(r.SwitchedAt),
 		UndoDowntimeSeconds: r.UndoDowntime.Seconds(), UndoneAt: moment(r.UndoneAt)}
+	v.Rescue = rescueView(r, withLog)
 	if h := r.Held; h != nil {
 		v.Held = &Held{Name: h.Name, Bytes: h.Bytes, Until: h.Until.UTC()}
 	}
