@@ -39,8 +39,7 @@ func open(ctx context.Context, s settings, out io.Writer) (_ *bench, err error) 
 	if err := os.MkdirAll(b.files(), 0o700); err != nil {
 		return nil, err
 	}
-	// The settings of "make run": initdb's, and none of ours.
-	if b.cluster, err = pgcluster.Start(ctx, pgcluster.Options{Dir: filepath.Join(b.folder, "postgres")}); err != nil {
+	if b.cluster, err = pgcluster.Start(ctx, pgcluster.Options{Dir: filepath.Join(b.folder, "postgres"), Settings: s.server}); err != nil {
 		return nil, err
 	}
 	b.say("PostgreSQL runs, with its data in %s.", b.relative(b.cluster.Dir()))
@@ -112,13 +111,11 @@ type result struct {
 func (b *bench) measure(ctx context.Context) (*report, error) {
 	rows, missing := b.available()
 	r := &report{settings: b.settings, missing: missing}
-	if len(rows) > 0 {
-		if err := b.warm(ctx); err != nil {
-			return nil, err
-		}
-		if err := b.sources(ctx, rows); err != nil {
-			return nil, err
-		}
+	if err := b.warm(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.sources(ctx, rows); err != nil {
+		return nil, err
 	}
 	for _, x := range rows {
 		r.results = append(r.results, &result{row: x})
@@ -130,7 +127,7 @@ func (b *bench) measure(ctx context.Context) (*report, error) {
 	if b.wants(inspection) {
 		b.say("Inspection of uploads, on one processor …")
 		var err error
-		if r.inspection, err = b.inspect(ctx); err != nil {
+		if r.inspection, err = inspect(ctx, b.root); err != nil {
 			return nil, err
 		}
 	}
@@ -179,9 +176,6 @@ func (b *bench) sources(ctx context.Context, rows []row) error {
 
 // rounds runs the rows one after the other and begins again, so that what disturbs the machine for a while disturbs all alike.
 func (b *bench) rounds(ctx context.Context, results []*result) error {
-	if len(results) == 0 {
-		return nil
-	}
 	var seconds float64
 	for _, r := range results {
 		seconds += r.row.seconds * float64(b.mix.Bytes) / 1e9

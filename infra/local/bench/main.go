@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,6 +45,8 @@ type settings struct {
 	dir   string         // where databases and files are kept
 	out   string         // the Markdown file
 	begun time.Time
+	// server are settings of the server, none by default: those of "make run" then, which are initdb's.
+	server map[string]string
 }
 
 // whole reports whether the result is fit to be published.
@@ -55,6 +58,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	s, err := parse(args)
 	if err != nil {
 		return err
+	}
+	if !slices.ContainsFunc(allRows, func(r row) bool { return s.wants(r.name) || s.wants(r.key) }) {
+		return inspectAlone(ctx, s, out)
 	}
 	b, err := open(ctx, s, out)
 	if err != nil {
@@ -76,6 +82,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	b.say("\nThe same as Markdown is in %s.", b.relative(s.out))
 	return nil
+}
+
+// inspectAlone needs no database.
+func inspectAlone(ctx context.Context, s settings, out io.Writer) error {
+	if !s.wants(inspection) {
+		return fmt.Errorf("ONLY=%s is the name of none of the rows", s.only)
+	}
+	lines, err := inspect(ctx, s.root)
+	if err == nil {
+		_, err = io.WriteString(out, lines)
+	}
+	return err
 }
 
 func parse(args []string) (settings, error) {

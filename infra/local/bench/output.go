@@ -31,27 +31,24 @@ func (r *report) terminal() string {
 		_, _ = fmt.Fprintf(t, "%-28s\t%s\t\n", first, strings.Join(cells, "\t"))
 	}
 	all := r.summaries()
-	if len(all) > 0 {
-		line("", columns...)
-		for _, s := range all {
-			line(s.name, s.cells()...)
-		}
-		_ = t.Flush()
-		b.WriteString("\nratio: how many times as fast as " + gzipName + ", restores as gunzip -c | psql. CPU: of the client. size: beside gzip -6's.\n\n")
-		t = tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-		for _, x := range bars {
-			limit, value, met := x.verdict(all)
-			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", plainText(x.what), limit, value, plainText(met))
-		}
-		_ = t.Flush()
+	line("", columns...)
+	for _, s := range all {
+		line(s.name, s.cells()...)
 	}
+	_ = t.Flush()
+	b.WriteString("\nratio: how many times as fast as pg_dump | gzip -6, restores as gunzip -c | psql. CPU: of the client. size: beside gzip -6's.\n" +
+		workerNote(all) + "\n\n")
+	t = tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, x := range bars {
+		limit, value, met := x.verdict(all)
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", plainText(x.what), limit, value, plainText(met))
+	}
+	_ = t.Flush()
 	if r.inspection != "" {
 		b.WriteString("\nInspection of uploads, on one processor:\n" + r.inspection)
 	}
 	return b.String()
 }
-
-const gzipName = "pg_dump | gzip -6"
 
 func plainText(markdown string) string {
 	return strings.NewReplacer("`", "", "*", "", `\|`, "|").Replace(markdown)

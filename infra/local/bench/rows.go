@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -149,9 +148,9 @@ func collect(rows pgx.Rows) ([]string, error) { return pgx.CollectRows(rows, pgx
 const inspection = "inspection"
 
 // inspect runs the benchmark of the inspection, which is one of Go's. It gives its lines.
-func (b *bench) inspect(ctx context.Context) (string, error) {
+func inspect(ctx context.Context, root string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "test", "./shared/inspection", "-run", "^$", "-bench", "Inspect", "-benchtime", "6x")
-	cmd.Dir, cmd.Env = filepath.Clean(b.root), append(os.Environ(), "GOMAXPROCS=1")
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "GOMAXPROCS=1")
 	text, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("measure the inspection: %w: %s", err, text)

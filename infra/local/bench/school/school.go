@@ -183,7 +183,7 @@ func (d *Database) scale(ctx context.Context, bytes int64) error {
 		if i > 0 {
 			statement += ", "
 		}
-		statement += fmt.Sprintf("('%s', %d)", s.table, max(int64(20), int64(float64(bytes)*s.part/s.row)))
+		statement += fmt.Sprintf("('%s', %d)", s.table, max(1, int64(float64(bytes)*s.part/s.row)))
 	}
 	return d.run(ctx, statement)
 }

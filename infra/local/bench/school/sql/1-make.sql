@@ -20,7 +20,7 @@ CREATE TABLE make.given AS SELECT k, name FROM unnest(string_to_array('Emma Ben 
 	'Elif Mohammed Yara Ali Aylin Deniz Zeynep Omar Olga Ivan Katarzyna Piotr Ana João Chiara Marco Chloé Søren Zoë Jürgen Käthe Björn Ayşe', ' '))
 	WITH ORDINALITY AS x(name, k);
 
-CREATE TABLE make.family AS SELECT row_number() OVER (ORDER BY seq, stem) AS k, stem || ending AS name
+CREATE TABLE make.family AS SELECT row_number() OVER (ORDER BY seq, variant) AS k, stem || ending AS name
 	FROM unnest(string_to_array('Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Koch Bauer Richter Klein Wolf Schröder Neumann Schwarz '
 		'Zimmermann Braun Krüger Hofmann Hartmann Lange Werner Krause Lehmann Köhler Maier König Huber Kaiser Fuchs Peters Lang Scholz Möller Weiß Jung Hahn '
 		'Vogel Friedrich Keller Günther Frank Berger Winkler Roth Beck Lorenz Baumann Franke Albrecht Schuster Simon Ludwig Böhm Winter Kraus Martin Schumacher '
@@ -28,7 +28,7 @@ CREATE TABLE make.family AS SELECT row_number() OVER (ORDER BY seq, stem) AS k, 
 		'Sauer Arnold Wolff Pfeiffer Yılmaz Kaya Demir Nowak Ivanov Rossi García Nguyen Hoxha Popescu', ' ')) WITH ORDINALITY AS s(stem, seq),
 		unnest(ARRAY['', '', '-Lang', 'mann']) WITH ORDINALITY AS e(ending, variant) WHERE variant <> 2;
 
-CREATE TABLE make.street AS SELECT row_number() OVER (ORDER BY b, a) AS k, a || b AS name
+CREATE TABLE make.street AS SELECT row_number() OVER (ORDER BY b COLLATE "C", a COLLATE "C") AS k, a || b AS name
 	FROM unnest(string_to_array('Haupt Schul Garten Dorf Bahnhof Berg Birken Linden Wald Kirch Ring Wiesen Amsel Mühlen Park Mozart Goethe Schiller Rosen Feld See', ' ')) a,
 		unnest(ARRAY['straße', 'weg', 'gasse', 'platz', 'allee']) b;
 
