@@ -334,10 +334,15 @@ func TestEngine_DumpWhoseSessionIsEndedLeavesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.wide()
+	w.engine.SetRangeBytes(8 << 20) // so few pieces that all are read while none can be written
 	w.big()
 	for i, which := range []string{"ORDER BY backend_start LIMIT 1", "ORDER BY backend_start DESC LIMIT 1", "", "ORDER BY backend_start LIMIT 1", "ORDER BY backend_start DESC LIMIT 1"} {
 		a := attempt(1)
-		g, end := w.held(context.Background(), a, []int{0, 0, 0, 100 << 10, 100 << 10}[i]) // before any row is read, and after
+		before := i < 3 // any row is read; else after all are
+		g, end := w.held(context.Background(), a, map[bool]int{true: 0, false: 100 << 10}[before])
+		if !before {
+			w.wait("SELECT count(*) = 0 FROM pg_stat_activity WHERE state = 'active' AND application_name = " + quote("backup-restore "+a.Job+"/1"))
+		}
 		var ended int
 		if err := w.super.QueryRow(context.Background(), "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE application_name = "+
 			quote("backup-restore "+a.Job+"/1")+" "+which+") s").Scan(&ended); err != nil || ended == 0 {
