@@ -19,7 +19,7 @@ type Options struct {
 	// Level is the level of compression.
 	Level Level
 	// Memory bounds the compressed bytes that are kept of members which can't be written yet, in bytes. Default: 32 MiB. Members stay
-	// beside each other without waiting as long as there is room for one of each goroutine; encoders come on top, each about 1.5 MB.
+	// beside each other without waiting as long as there is room for one of each goroutine; encoders come on top, 3.5 MiB for each that is open at the same time.
 	Memory int64
 }
 
