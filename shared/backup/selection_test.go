@@ -2,6 +2,7 @@ package backup_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,15 +81,8 @@ func fields(s string) []string {
 func TestSelection_NoPatternTakesLong(t *testing.T) {
 	t.Parallel()
 	s := backup.Selection{Include: []string{"a." + strings.Repeat("*a", 99)}}
-	done := make(chan bool)
-	go func() { done <- s.Wants("a." + strings.Repeat("a", 10_000) + "b") }()
-	select {
-	case got := <-done:
-		if got {
-			t.Error("it fits a name that ends otherwise")
-		}
-	case <-time.After(time.Minute):
-		t.Error("it is not through after a minute")
+	if s.Wants("a." + strings.Repeat("a", 10_000) + "b") {
+		t.Error("it fits a name that ends otherwise")
 	}
 }
 
@@ -112,7 +106,7 @@ func TestSelection_CheckRefusesWhatMakesNoSense(t *testing.T) {
 			}
 		}
 	}
-	if err := (backup.Selection{Exclude: append(many, "a.b")}).Check(); err == nil {
+	if err := (backup.Selection{Exclude: slices.Concat(many, []string{"a.b"})}).Check(); err == nil {
 		t.Error("more patterns than are taken are taken")
 	}
 }

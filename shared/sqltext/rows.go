@@ -169,8 +169,8 @@ func (r *Rows) escaped() (byte, error) {
 // number reads at most that many further digits of a byte that is written as a number.
 func (r *Rows) number(n, base byte, most int) (byte, error) {
 	for range most {
-		next, err := r.r.Peek(1)
-		if err != nil { // the next read tells
+		next, _ := r.r.Peek(1) // where there is none, the next read tells why
+		if len(next) == 0 {
 			break
 		}
 		d := hexDigit(next[0])
