@@ -160,6 +160,13 @@ type job struct {
 		Bytes int64
 		Until time.Time
 	}
+	Rescue *struct {
+		Schema, Drop string
+		Tables       []struct {
+			Name, As, BringBack string
+			Rows                int64
+		}
+	}
 	FollowUp *struct {
 		ID, Kind, State string
 		Attempt         int

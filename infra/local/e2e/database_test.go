@@ -139,7 +139,7 @@ func shortName(dbname string) string { return strings.ReplaceAll(dbname, "_", "-
 
 // databases are those that are registered from the start, beside the demo's. Each is made by the test that uses it.
 var databases = append([]string{scheduled, "chinook", "e2e_cron", "e2e_minute", "e2e_roles", "e2e_bad", "e2e_idempotent", "e2e_slow", "e2e_dead",
-	"e2e_records", cutDatabase, shortDatabase, "e2e_lost", "e2e_twice"}, append(ofCreator, victimNames()...)...)
+	"e2e_records", cutDatabase, shortDatabase, "e2e_lost", "e2e_twice", "e2e_rescue"}, append(ofCreator, victimNames()...)...)
 
 // maxVictims is how many databases are registered for workers to be killed over.
 const maxVictims = 30

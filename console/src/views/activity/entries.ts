@@ -25,6 +25,7 @@ export const actions: { group: string; items: Action[] }[] = [
     items: [
       { name: "restore.rehearse", label: "Dry run requested" },
       { name: "restore.run", label: "Restore requested" },
+      { name: "restore.rescue", label: "Rescue of tables requested" },
       { name: "restore.end", label: "Restore or dry run ended" },
       { name: "restore.apply", label: "Application of a dry run requested" },
       { name: "apply.end", label: "Application of a dry run ended" },

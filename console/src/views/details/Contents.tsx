@@ -11,6 +11,7 @@ import { describeSelection } from "../../ui/selection";
 import { SortHeading } from "../../ui/SortHeading";
 import { Missing } from "../../ui/States";
 import { PreviewDialog } from "./Preview";
+import { RescueBar, RescueDialog } from "./Rescue";
 import { findTables, sortTables, tableName, type Order, type Table } from "./tables";
 import classes from "./Contents.module.css";
 
@@ -21,10 +22,20 @@ export function Contents({ backup }: { backup: BackupDetail }) {
   const [search, setSearch] = useState("");
   const [order, setOrder] = useState<Order>({ column: "name", descending: false });
   const [shown, setShown] = useState<Table>();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [rescuing, setRescuing] = useState(false);
   const mayShow = useMay("backups:download");
   const sorted = useMemo(() => sortTables(tables, order), [tables, order]);
   const found = useMemo(() => findTables(sorted, search), [sorted, search]);
-  const canShow = mayShow && backup.indexed === true;
+  const indexed = backup.indexed === true;
+  const canShow = mayShow && indexed;
+  const choose = (table: Table, yes: boolean) =>
+    setChosen((before) => {
+      const after = new Set(before);
+      if (yes) after.add(table.name);
+      else after.delete(table.name);
+      return after;
+    });
   return (
     <Panel
       title="Contents"
@@ -41,7 +52,7 @@ export function Contents({ backup }: { backup: BackupDetail }) {
           {describeSelection(backup.partial)}. The schema is whole; the other tables are empty in a restore.
         </Notice>
       )}
-      {tables.length > 0 && <HowToLook indexed={backup.indexed === true} may={mayShow} />}
+      {tables.length > 0 && <HowToLook indexed={indexed} may={mayShow} />}
       <TextInput
         aria-label="Find a table"
         placeholder="Find a table"
@@ -55,13 +66,29 @@ export function Contents({ backup }: { backup: BackupDetail }) {
           <Text c="dimmed">{tables.length === 0 ? "The backup has no tables." : "No table has that in its name."}</Text>
         </Group>
       ) : (
-        <List tables={found} order={order} onOrder={setOrder} onShow={canShow ? setShown : undefined} />
+        <List
+          tables={found}
+          order={order}
+          onOrder={setOrder}
+          onShow={canShow ? setShown : undefined}
+          chosen={chosen}
+          onChoose={indexed ? choose : undefined}
+        />
       )}
       {tables.length < total && (
         <Text size="sm" c="dimmed">
           Only the first {formatCount(tables.length)} of {plural(total, "table")} are listed. All of them are in the file.
         </Text>
       )}
+      {indexed && tables.length > 0 && (
+        <RescueBar count={chosen.size} onClear={() => setChosen(new Set())} onRescue={() => setRescuing(true)} />
+      )}
+      <RescueDialog
+        backup={backup}
+        tables={tables.filter((t) => chosen.has(t.name))}
+        opened={rescuing}
+        onClose={() => setRescuing(false)}
+      />
       <PreviewDialog backup={backup} table={shown} onClose={() => setShown(undefined)} />
     </Panel>
   );
@@ -100,10 +127,14 @@ interface ListProps {
   onOrder: (order: Order) => void;
   /** Shows a table's rows, where that is possible. */
   onShow?: (table: Table) => void;
+  /** The names of the tables that are chosen. */
+  chosen: ReadonlySet<string>;
+  /** Chooses a table to be rescued, where that is possible. */
+  onChoose?: (table: Table, yes: boolean) => void;
 }
 
 /** There may be 10,000 tables, so only those that are in sight are there. */
-function List({ tables, order, onOrder, onShow }: ListProps) {
+function List({ tables, order, onOrder, onShow, chosen, onChoose }: ListProps) {
   const frame = useRef<HTMLDivElement>(null);
   // The rule is for the React Compiler, which does not build this page.
   // eslint-disable-next-line react-hooks/incompatible-library
@@ -114,6 +145,7 @@ function List({ tables, order, onOrder, onShow }: ListProps) {
     overscan: 12,
   });
   const shown = lines.getVirtualItems();
+  const columns = onChoose === undefined ? 3 : 4;
   const before = shown[0]?.start ?? 0;
   const after = lines.getTotalSize() - (shown.at(-1)?.end ?? 0);
   return (
@@ -123,15 +155,25 @@ function List({ tables, order, onOrder, onShow }: ListProps) {
       <table className={classes.table} aria-label="Tables of the backup" aria-rowcount={tables.length + 1}>
         <thead>
           <tr aria-rowindex={1}>
-            <SortHeading column="name" order={order} onOrder={onOrder} label="Table" />
+            {onChoose !== undefined && (
+              <th scope="col" className={classes.pick}>
+                <span className="visually-hidden">Chosen</span>
+              </th>
+            )}
+            <SortHeading column="name" order={order} onOrder={onOrder} label="Table" className={classes.first} />
             <SortHeading descendingFirst column="rows" order={order} onOrder={onOrder} label="Rows" />
             <SortHeading descendingFirst column="bytes" order={order} onOrder={onOrder} label="SQL text" />
           </tr>
         </thead>
         <tbody>
-          {before > 0 && <Space height={before} />}
+          {before > 0 && <Space height={before} columns={columns} />}
           {shown.map(({ index, key }) => (
             <tr key={key} ref={lines.measureElement} data-index={index} aria-rowindex={index + 2}>
+              {onChoose !== undefined && (
+                <td className={classes.pick}>
+                  <Choice table={tables[index]!} chosen={chosen} onChoose={onChoose} />
+                </td>
+              )}
               <th scope="row" className="breakable">
                 <Name table={tables[index]!} onShow={onShow} />
               </th>
@@ -139,10 +181,26 @@ function List({ tables, order, onOrder, onShow }: ListProps) {
               <td>{tables[index]!.bytes === undefined ? "unknown" : formatBytes(tables[index]!.bytes)}</td>
             </tr>
           ))}
-          {after > 0 && <Space height={after} />}
+          {after > 0 && <Space height={after} columns={columns} />}
         </tbody>
       </table>
     </div>
+  );
+}
+
+type ChoiceProps = Required<Pick<ListProps, "chosen" | "onChoose">> & { table: Table };
+
+/** A plain box: there are dozens of them while one scrolls. */
+function Choice({ table, chosen, onChoose }: ChoiceProps) {
+  return (
+    <label className={classes.box}>
+      <input
+        type="checkbox"
+        aria-label={`Choose ${tableName(table)}`}
+        checked={chosen.has(table.name)}
+        onChange={(event) => onChoose(table, event.currentTarget.checked)}
+      />
+    </label>
   );
 }
 
@@ -158,8 +216,8 @@ function Name({ table, onShow }: { table: Table; onShow?: (table: Table) => void
 }
 
 /** Stands for the lines that are out of sight. */
-const Space = ({ height }: { height: number }) => (
+const Space = ({ height, columns }: { height: number; columns: number }) => (
   <tr aria-hidden>
-    <td colSpan={3} style={{ height, padding: 0, border: 0 }} />
+    <td colSpan={columns} style={{ height, padding: 0, border: 0 }} />
   </tr>
 );

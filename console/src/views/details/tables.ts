@@ -35,3 +35,10 @@ export function findTables<T extends Pick<Table, "schema" | "table">>(tables: re
     return words.every((word) => name.includes(word));
   });
 }
+
+/** How many tables the API rescues at a time: all of them are one transaction. */
+const mostRescued = 100;
+
+/** Why so many tables can't be rescued at a time, where that is so. */
+export const tooMany = (count: number) =>
+  count > mostRescued && `At most ${mostRescued} tables can be rescued at a time, and ${count} are chosen.`;

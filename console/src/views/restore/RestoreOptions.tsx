@@ -1,14 +1,14 @@
 import { SegmentedControl, Stack, Text, Title } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useEffectEvent, useRef, useState } from "react";
+import { useEffect, useEffectEvent, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 
-import { keys, useBackup, useCreateRestore, useMay, useUpload, type Backup } from "../../api/queries";
+import { keys, useBackup, useMay, useUpload, type Backup } from "../../api/queries";
 import { paths } from "../../app/routes";
 import { useTitle } from "../../app/title";
-import { announce } from "../../ui/announce";
 import { dismissTransfer, startTransfer, useTransfer } from "../../upload/transfers";
 import { Panel } from "../../ui/Panel";
+import { useQueueRestore } from "../../ui/useQueueRestore";
 import { BackupPicker } from "./BackupPicker";
 import { FilePicker } from "./FilePicker";
 import { History } from "./History";
@@ -45,7 +45,7 @@ export default function RestoreOptions({ database }: { database: string }) {
   const [dryRun, setDryRun] = useState(true);
   const [confirm, setConfirm] = useState("");
   const [asked, setAsked] = useState<{ fields: Field[]; source: string }>({ fields: [], source: "" });
-  const queue = useQueue(database);
+  const queue = useQueueRestore(database);
 
   useArrival(database, source.takeUpload);
   const plan: Plan = {
@@ -232,39 +232,4 @@ function useArrival(database: string, take: (id: string) => void) {
     void queries.invalidateQueries({ queryKey: keys.upload(database, upload) });
     if (phase === "sent") arrived(upload);
   }, [queries, database, phase, upload]);
-}
-
-type Request = Parameters<ReturnType<typeof useCreateRestore>["mutate"]>[0]["body"];
-
-/** Sends a plan once, however often the button is pressed, and goes to the restore that came of it. */
-function useQueue(database: string) {
-  const create = useCreateRestore(database);
-  const queries = useQueryClient();
-  const [, go] = useLocation();
-  const busy = useRef(false);
-  const intention = useRef({ body: "", key: "" });
-  const send = (body: Request) => {
-    // Two clicks may come before the button is drawn as busy.
-    if (busy.current) return;
-    busy.current = true;
-    // The same plan again is the same intention: when no answer came, it may have been queued all the same.
-    const text = JSON.stringify(body);
-    if (intention.current.body !== text) intention.current = { body: text, key: crypto.randomUUID() };
-    create.mutate(
-      { key: intention.current.key, body },
-      {
-        onSuccess: (restore) => {
-          announce(`The restore of ${restore.filename} was queued.`);
-          go(paths.restore(database, restore.id));
-        },
-        // What was refused may look otherwise than what is shown.
-        onError: () => {
-          void queries.invalidateQueries({ queryKey: keys.backups(database) });
-          void queries.invalidateQueries({ queryKey: keys.uploads(database) });
-        },
-        onSettled: () => (busy.current = false),
-      },
-    );
-  };
-  return { send, error: create.error, sending: create.isPending };
 }
