@@ -91,8 +91,8 @@ function Question({ backup: b, tables, onClose }: Omit<DialogProps, "opened">) {
       <Stack>
         <Text>
           The tables are put into a new schema, <code>rescue_…</code>, in the live database {b.database}, with their rows as they
-          were in this backup. Nothing else is touched: live tables are neither changed nor locked, and what to bring back of
-          the rescued rows is yours to decide. It is all there at the end, or nothing.
+          were in this backup. Nothing else is touched: live tables are neither changed nor locked, and what to bring back of the
+          rescued rows is yours to decide. It is all there at the end, or nothing.
         </Text>
         <Chosen tables={tables} />
         <Switch

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { findTables, sortTables, tableName, type Table } from "./tables";
+import { findTables, sortTables, tableName, type Table, tooMany } from "./tables";
 
 const tables: Omit<Table, "name">[] = [
   { schema: "public", table: "pupil", rows: 1300, bytes: 900 },
@@ -41,4 +41,9 @@ test.each([
   ["mark finance", 0],
 ])("%j finds %d tables", (search, count) => {
   expect(findTables(tables, search)).toHaveLength(count);
+});
+
+test("at most 100 tables are rescued at a time", () => {
+  expect(tooMany(100)).toBe(false);
+  expect(tooMany(101)).toContain("101 are chosen");
 });

@@ -65,7 +65,7 @@ function Past({ restore: r }: { restore: Restore }) {
           {r.filename}
         </Link>
         <Text size="sm" c="dimmed">
-          {r.dryRun ? "Dry run" : "Real run"} of {r.source.upload === undefined ? "a backup" : "an upload"}
+          {kindOf(r)}
         </Text>
       </div>
       <Text size="sm" c="dimmed" className="breakable">
@@ -77,6 +77,14 @@ function Past({ restore: r }: { restore: Restore }) {
       <Outcome restore={r} />
     </li>
   );
+}
+
+function kindOf({ dryRun, rescue, source }: Restore): string {
+  if (rescue === undefined)
+    return `${dryRun ? "Dry run" : "Real run"} of ${source.upload === undefined ? "a backup" : "an upload"}`;
+  const names = rescue.tables.map((t) => t.name).join(", ");
+  const more = rescue.tableCount - rescue.tables.length;
+  return `${dryRun ? "Dry run of a rescue" : "Rescue"} of ${names}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 function Outcome({ restore: r }: { restore: Restore }) {
@@ -92,8 +100,9 @@ function Outcome({ restore: r }: { restore: Restore }) {
       {r.failure !== undefined && <div>{r.failure.reason}</div>}
       {r.summary !== undefined && (
         <div>
-          {plural(r.summary.rows, "row")};{" "}
-          {r.summary.changed === 0 ? "no table changed" : `${plural(r.summary.changed, "table")} changed`}
+          {plural(r.summary.rows, "row")}
+          {r.rescue === undefined &&
+            `; ${r.summary.changed === 0 ? "no table changed" : `${plural(r.summary.changed, "table")} changed`}`}
         </div>
       )}
       {can !== undefined && left !== undefined && left > 0 && (

@@ -1,6 +1,6 @@
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { useEffect, useRef, useState, type FocusEvent, type RefObject } from "react";
-import { useLocation } from "wouter";
+import { Link, useLocation } from "wouter";
 
 import type { Schemas } from "../../api/client";
 import { isOpen, restoreIsOpen, useRestoreActions, type RestoreDetail } from "../../api/queries";
@@ -67,7 +67,7 @@ export function Actions({ restore: r, said, over }: Props) {
           Stop {newest(r)}…
         </GuardedButton>
       )}
-      {r.state === "rehearsed" && (
+      {r.state === "rehearsed" && r.rescue === undefined && (
         <GuardedButton
           color="red"
           refusal={refusalOf(r.can?.apply) || (over && "The time to apply the copy has ended.")}
@@ -76,7 +76,7 @@ export function Actions({ restore: r, said, over }: Props) {
           Apply…
         </GuardedButton>
       )}
-      {r.state === "restored" && (
+      {r.state === "restored" && r.rescue === undefined && (
         <GuardedButton
           color="red"
           variant="light"
@@ -86,7 +86,12 @@ export function Actions({ restore: r, said, over }: Props) {
           Undo…
         </GuardedButton>
       )}
-      {stopped && (
+      {r.rescue !== undefined && !restoreIsOpen(r) && r.source.backup !== undefined && (
+        <Button variant="default" component={Link} href={paths.backup(r.database, r.source.backup)}>
+          Rescue out of this backup again
+        </Button>
+      )}
+      {stopped && r.rescue === undefined && (
         <GuardedButton
           needs="restores:rehearse"
           refusal={r.inDoubt !== undefined && `It is not known yet whether ${r.database} was replaced.`}
@@ -103,7 +108,8 @@ export function Actions({ restore: r, said, over }: Props) {
   );
 }
 
-const newest = (r: RestoreDetail) => (isOpen(r) ? (r.dryRun ? "the dry run" : "the restore") : `the ${r.followUp?.kind}`);
+const newest = (r: RestoreDetail) =>
+  isOpen(r) ? (r.dryRun ? "the dry run" : r.rescue === undefined ? "the restore" : "the rescue") : `the ${r.followUp?.kind}`;
 const wanted = (r: RestoreDetail) => (isOpen(r) ? r.cancelRequest : r.followUp?.cancelRequest) !== undefined;
 
 interface DialogProps {
@@ -204,7 +210,8 @@ function CancelDialog({ restore: r, opened, onClose, onClosed }: DialogProps) {
       <Stack>
         <Text>
           {restoreIsOpen(r) ? "It stops within seconds" : "It has ended"}, and the live database {r.database} stays as it is.
-          {!(r.dryRun && isOpen(r)) &&
+          {r.rescue === undefined &&
+            !(r.dryRun && isOpen(r)) &&
             ` Once ${r.database} is being replaced, it is too late: then it ends as if nobody had asked.`}
         </Text>
         {cancel.isError && <ProblemAlert error={cancel.error} title="It was not stopped" />}

@@ -75,8 +75,11 @@ export function StopWanted({ restore: r }: { restore: RestoreDetail }) {
   return (
     <Notice tone="quiet" title={tooLate ? "It was too late to stop it" : isOpen(job) ? "Being stopped" : "It was to be stopped"}>
       {actorName(wish.by)} asked for that, <Time at={wish.at} />.{" "}
-      {tooLate && `${r.database} was being replaced already, so it ended as if nobody had asked.`}
-      {isOpen(job) && `Once ${r.database} is being replaced it is too late: then it ends as if nobody had asked.`}
+      {tooLate &&
+        `${r.rescue === undefined ? `${r.database} was being replaced` : "It was at its end"} already, so it ended as if nobody had asked.`}
+      {isOpen(job) &&
+        r.rescue === undefined &&
+        `Once ${r.database} is being replaced it is too late: then it ends as if nobody had asked.`}
       {job.state === "failed" && "It failed before that."}
     </Notice>
   );

@@ -37,7 +37,7 @@ export function Particulars({ restore: r }: { restore: RestoreDetail }) {
             </Text>
           )}
         </Fact>
-        <Fact term="Kind">{r.dryRun ? "Dry run: replaces nothing by itself" : "Real: replaces the live database"}</Fact>
+        <Fact term="Kind">{kindOf(r)}</Fact>
         <Fact term="Asked for">
           <Time at={r.requestedAt} /> by {actorName(r.requestedBy)}
         </Fact>
@@ -68,10 +68,10 @@ export function Particulars({ restore: r }: { restore: RestoreDetail }) {
         {report?.realSeconds !== undefined && (r.state === "rehearsed" || r.state === "expired") && (
           <Fact term="A real run">would take about {formatDuration(report.realSeconds)}</Fact>
         )}
-        {report?.applySeconds !== undefined && r.state === "rehearsed" && (
+        {report?.applySeconds !== undefined && r.rescue === undefined && r.state === "rehearsed" && (
           <Fact term="To apply">takes about {formatDuration(report.applySeconds)}</Fact>
         )}
-        {report !== undefined && (
+        {report !== undefined && r.rescue === undefined && (
           <Fact term="Disk">
             {report.copyBytes === undefined ? "The copy’s size is not known" : `${formatBytes(report.copyBytes)} for the copy`};{" "}
             {report.liveBytes === undefined ? "live could not be asked" : `${formatBytes(report.liveBytes)} for live`}
@@ -79,7 +79,8 @@ export function Particulars({ restore: r }: { restore: RestoreDetail }) {
         )}
         {r.summary !== undefined && (
           <Fact term="Loaded">
-            {formatCount(r.summary.rows)} rows by {formatCount(r.summary.statements)} statements
+            {formatCount(r.summary.rows)} rows
+            {r.rescue === undefined && ` by ${formatCount(r.summary.statements)} statements`}
             {report !== undefined && `, as ${loaders[report.loader]}`}
           </Fact>
         )}
@@ -89,6 +90,12 @@ export function Particulars({ restore: r }: { restore: RestoreDetail }) {
       </Facts>
     </Panel>
   );
+}
+
+function kindOf({ dryRun, rescue }: RestoreDetail): string {
+  if (rescue !== undefined)
+    return dryRun ? "Dry run of a rescue: leaves nothing behind" : "Rescue: adds a schema, replaces nothing";
+  return dryRun ? "Dry run: replaces nothing by itself" : "Real: replaces the live database";
 }
 
 function SoFar({ since }: { since: string }) {

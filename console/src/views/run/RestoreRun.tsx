@@ -7,6 +7,7 @@ import { paths } from "../../app/routes";
 import { useTitle } from "../../app/title";
 import { actorName } from "../../ui/actor";
 import { announce } from "../../ui/announce";
+import { plural } from "../../ui/format";
 import { IconArrowLeft } from "../../ui/icons";
 import { StateBadge } from "../../ui/StateBadge";
 import { Answer } from "../../ui/States";
@@ -19,11 +20,12 @@ import { outcome, secondsLeft } from "./outcome";
 import { Particulars } from "./Particulars";
 import { ReportView } from "./report/ReportView";
 import classes from "./RestoreRun.module.css";
-import { stageMeanings, stageNames, Stages } from "./Stages";
+import { Rescued } from "./Rescued";
+import { meaningOf, stageNames, Stages } from "./Stages";
 
 export default function RestoreRun({ database, id }: { database: string; id: string }) {
   const restore = useRestore(database, id);
-  useTitle(restore.data === undefined ? "Restore" : `${restore.data.dryRun ? "Dry run" : "Restore"} of ${restore.data.filename}`);
+  useTitle(restore.data === undefined ? "Restore" : `${kindOf(restore.data)} of ${restore.data.filename}`);
   useChangesAnnounced(restore.data);
   return (
     <Stack gap="lg">
@@ -36,6 +38,12 @@ export default function RestoreRun({ database, id }: { database: string; id: str
       </Answer>
     </Stack>
   );
+}
+
+/** What it is, in a heading. */
+function kindOf({ dryRun, rescue }: RestoreDetail): string {
+  if (rescue === undefined) return dryRun ? "Dry run" : "Restore";
+  return `${dryRun ? "Dry run of a rescue" : "Rescue"} of ${plural(rescue.tableCount, "table")}`;
 }
 
 /** Says each stage, and the end, to those who do not see them. How far a stage is would be too much. */
@@ -54,7 +62,7 @@ function changeOf(r: RestoreDetail): string {
   if (isOpen(r))
     return r.progress?.stage === undefined
       ? "The restore has begun."
-      : `${stageNames[r.progress.stage]}: ${stageMeanings[r.progress.stage]}.`;
+      : `${stageNames[r.progress.stage]}: ${meaningOf(r, r.progress.stage)}.`;
   if (f?.state === "queued" || f?.state === "running")
     return `The ${f.kind} ${f.state === "queued" ? "waits for its turn" : "is under way"}.`;
   const ending =
@@ -76,7 +84,8 @@ function Run({ restore: r }: { restore: RestoreDetail }) {
         <Stack gap="lg" className={classes.main}>
           <Stages restore={r} />
           {r.failure !== undefined && r.state === "failed" && <FailurePanel failure={r.failure} />}
-          {r.report !== undefined && <ReportView restore={r} report={r.report} />}
+          {r.rescue !== undefined && <Rescued restore={r} rescue={r.rescue} />}
+          {r.rescue === undefined && r.report !== undefined && <ReportView restore={r} report={r.report} />}
         </Stack>
         <Stack gap="lg">
           <Particulars restore={r} />
@@ -94,8 +103,8 @@ function Heading({ restore: r, said }: { restore: RestoreDetail; said: RefObject
       <Group justify="space-between" align="flex-start" gap="md">
         <Stack gap={4} className={classes.name}>
           <Text size="sm" c="dimmed">
-            {r.dryRun ? "Dry run of a restore" : "Restore"} of {r.database} · asked for by {actorName(r.requestedBy)},{" "}
-            <Time at={r.requestedAt} />
+            {r.rescue === undefined ? `${r.dryRun ? "Dry run of a restore" : "Restore"} of` : `${kindOf(r)}, into`} {r.database} ·
+            asked for by {actorName(r.requestedBy)}, <Time at={r.requestedAt} />
           </Text>
           <Group gap="sm">
             <Title order={1} size="h2" className="breakable">

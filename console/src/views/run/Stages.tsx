@@ -17,7 +17,7 @@ export const stageNames: Record<Stage, string> = {
   switch: "Switch",
 };
 
-export const stageMeanings: Record<Stage, string> = {
+const stageMeanings: Record<Stage, string> = {
   inspect: "The file is checked",
   stage: "An empty copy is made beside live",
   load: "The file is loaded into the copy",
@@ -25,6 +25,17 @@ export const stageMeanings: Record<Stage, string> = {
   compare: "The copy is compared with live",
   switch: "The copy takes live’s place",
 };
+
+const meaningsOfRescue: Partial<Record<Stage, string>> = {
+  inspect: "The index of the file is read",
+  stage: "A schema is made in live, unseen",
+  load: "The tables are made and loaded",
+  verify: "Every table’s rows are counted",
+};
+
+/** What a stage of a restore does. */
+export const meaningOf = (r: Pick<RestoreDetail, "rescue">, stage: Stage) =>
+  (r.rescue === undefined ? undefined : meaningsOfRescue[stage]) ?? stageMeanings[stage];
 
 const signs = { done: IconCheck, running: IconLoader2, waiting: undefined, skipped: IconBan, stopped: IconX };
 
@@ -34,7 +45,7 @@ export function Stages({ restore: r }: { restore: RestoreDetail }) {
     <Panel title="Stages">
       <ol className={classes.steps}>
         {stepsOf(r).map((step, i) => (
-          <Line key={step.stage} step={step} number={i + 1} />
+          <Line key={step.stage} step={step} number={i + 1} meaning={meaningOf(r, step.stage)} />
         ))}
       </ol>
       {isOpen(r) && (
@@ -46,7 +57,7 @@ export function Stages({ restore: r }: { restore: RestoreDetail }) {
   );
 }
 
-function Line({ step, number }: { step: Step; number: number }) {
+function Line({ step, number, meaning }: { step: Step; number: number; meaning: string }) {
   const Sign = signs[step.state];
   return (
     <li className={classes.step} data-state={step.state} aria-current={step.state === "running" ? "step" : undefined}>
@@ -59,7 +70,7 @@ function Line({ step, number }: { step: Step; number: number }) {
           <span className="visually-hidden">: </span>
         </span>
         <span className={classes.state}>{stateOf(step)}</span>
-        <span className={classes.meaning}>{stageMeanings[step.stage]}</span>
+        <span className={classes.meaning}>{meaning}</span>
       </span>
     </li>
   );

@@ -53,3 +53,17 @@ test("nothing says that live is as it was where that is not known", () => {
     }
   }
 });
+
+test("a rescue replaces nothing, and says where the tables are", () => {
+  const rescue = { schema: "rescue_01", comment: "", tableCount: 2, tables: [] };
+  const r = (state: Restore["state"], dryRun = false) => outcome(restore({ state, dryRun, rescue }), now);
+  expect(r("restored")).toBe("2 tables in the new schema rescue_01 of school. Nothing else was touched.");
+  expect(r("rehearsed", true)).toBe(
+    "2 tables can be rescued: all rows were loaded and counted, and taken back. The live database school is as it was.",
+  );
+  expect(r("failed")).toBe("The live database school is as it was.");
+  const lost = restore({ state: "failed", dryRun: false, rescue, failure: { code: "database_unreachable", reason: "Lost." } });
+  expect(outcome(lost, now)).toContain("unless the reason says");
+  for (const state of ["queued", "running", "restored", "failed", "cancelled"] as const)
+    expect(r(state)).not.toContain("replaced");
+});

@@ -1,5 +1,5 @@
 import type { Restore } from "../../api/queries";
-import { formatDuration, formatTime } from "../../ui/format";
+import { formatDuration, formatTime, plural } from "../../ui/format";
 import { actorName } from "../../ui/actor";
 
 /** Seconds until a window ends; 0 afterwards. */
@@ -16,6 +16,7 @@ const unreached = (seconds: number | undefined) =>
 /** What became of the live database, and what can be done with it yet. */
 export function outcome(r: Restore, now: number): string {
   const live = `The live database ${r.database}`;
+  if (r.rescue !== undefined) return outcomeOfRescue(r, r.rescue);
   if (r.inDoubt !== undefined) return `It is not known whether the ${r.inDoubt} replaced ${r.database}.`;
   switch (r.state) {
     case "queued":
@@ -36,6 +37,34 @@ export function outcome(r: Restore, now: number): string {
       return `Stopped${r.cancelRequest === undefined ? "" : `, as ${actorName(r.cancelRequest.by)} asked`}. ${live} is as it was.`;
     case "expired":
       return `${live} was not touched. The rehearsed copy is not kept any more, so it can’t be applied.`;
+  }
+}
+
+/** What became of a rescue. It replaces nothing, so nothing of it has a window. */
+function outcomeOfRescue(r: Restore, rescue: NonNullable<Restore["rescue"]>): string {
+  const tables = plural(rescue.tableCount, "table");
+  const untouched = `The live database ${r.database} is as it was.`;
+  switch (r.state) {
+    case "queued":
+      return `Not begun. ${untouched}`;
+    case "running":
+      return r.dryRun
+        ? `The tables are loaded in ${r.database}, out of everybody’s sight, and taken back at the end.`
+        : `The tables are loaded in ${r.database}, out of everybody’s sight. All of them can be seen at the end, or none.`;
+    case "rehearsed":
+      return `${tables} can be rescued: all rows were loaded and counted, and taken back. ${untouched}`;
+    case "restored":
+      return `${tables} in the new schema ${rescue.schema} of ${r.database}. Nothing else was touched.`;
+    case "cancelled":
+      return `Stopped${r.cancelRequest === undefined ? "" : `, as ${actorName(r.cancelRequest.by)} asked`}. ${untouched}`;
+    case "failed":
+      // Where the worker lost the server at the very end, the reason says what to look for.
+      return r.failure?.code === "database_unreachable" || r.failure?.code === "worker_lost"
+        ? "Nothing was rescued, unless the reason says that this is not known."
+        : untouched;
+    case "expired":
+    case "undone":
+      return untouched;
   }
 }
 

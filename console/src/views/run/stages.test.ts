@@ -39,3 +39,14 @@ test("a failed restore tells from the last attempt's log where it stopped", () =
   expect(steps.map((s) => s.state)).toEqual(["done", "done", "stopped", "waiting", "waiting", "waiting"]);
   expect(steps.map((s) => s.seconds)).toEqual([0.2, 0.3, 6.1, undefined, undefined, undefined]);
 });
+
+test("a rescue is compared with nothing and replaces nothing", () => {
+  const rescue = { schema: "rescue_01", comment: "", tableCount: 1, tables: [] };
+  expect(stepsOf({ state: "restored", dryRun: false, rescue }).map((s) => s.stage)).toEqual([
+    "inspect",
+    "stage",
+    "load",
+    "verify",
+  ]);
+  expect(states({ state: "rehearsed", dryRun: true, rescue })).toEqual(["done", "done", "done", "done"]);
+});

@@ -11,7 +11,10 @@ export interface Step {
   seconds?: number;
 }
 
-type Run = Pick<RestoreDetail, "state" | "dryRun" | "progress" | "report" | "log" | "followUp">;
+type Run = Pick<RestoreDetail, "state" | "dryRun" | "progress" | "report" | "log" | "followUp" | "rescue">;
+
+/** The stages that a restore has: one of single tables is compared with nothing, and replaces nothing. */
+export const stagesOf = (r: Pick<Run, "rescue">): readonly Stage[] => (r.rescue === undefined ? stages : stages.slice(0, 4));
 
 const isStage = (word: string | undefined): word is Stage => (stages as readonly (string | undefined)[]).includes(word);
 
@@ -32,7 +35,7 @@ export function stepsOf(r: Run): Step[] {
   const took = new Map(r.report?.stages.map((s) => [s.stage, s.seconds]));
   const succeeded = r.state !== "failed" && r.state !== "cancelled" && r.state !== "queued" && r.state !== "running";
   const current = r.state === "running" ? stages.indexOf(r.progress?.stage ?? "inspect") : -1;
-  return stages.map((stage, i): Step => {
+  return stagesOf(r).map((stage, i): Step => {
     const seconds = took.get(stage);
     if (stage === "switch" && r.dryRun) return switchOfDryRun(r);
     if (succeeded) return { stage, state: "done", seconds };

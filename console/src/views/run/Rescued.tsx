@@ -1,0 +1,131 @@
+import { List, Text, Title } from "@mantine/core";
+
+import { useDownloadReport, type RestoreDetail } from "../../api/queries";
+import { announce } from "../../ui/announce";
+import { BusyButton } from "../../ui/BusyButton";
+import { Command } from "../../ui/Command";
+import { formatBytes, formatCount, plural } from "../../ui/format";
+import { IconDownload } from "../../ui/icons";
+import { Notice } from "../../ui/Notice";
+import { Panel } from "../../ui/Panel";
+import { ProblemAlert } from "../../ui/ProblemAlert";
+import classes from "./Rescued.module.css";
+
+export type Rescue = NonNullable<RestoreDetail["rescue"]>;
+
+/** Which tables are rescued, and once they are there, what can be done with them. */
+export function Rescued({ restore: r, rescue }: { restore: RestoreDetail; rescue: Rescue }) {
+  return (
+    <>
+      {(r.report?.warnings ?? []).length > 0 && (
+        <Notice tone="warn" title="What you should know">
+          <List size="sm" spacing="xs" maw="75ch">
+            {r.report!.warnings!.map((w) => (
+              <List.Item key={w} className="breakable">
+                {w}
+              </List.Item>
+            ))}
+          </List>
+        </Notice>
+      )}
+      <Tables restore={r} rescue={rescue} />
+      {r.state === "restored" && <NextSteps database={r.database} rescue={rescue} />}
+    </>
+  );
+}
+
+function Tables({ restore: r, rescue }: { restore: RestoreDetail; rescue: Rescue }) {
+  const download = useDownloadReport(r.database, r.id);
+  const start = () => download.mutate(undefined, { onSuccess: () => announce("The report was downloaded.") });
+  return (
+    <Panel
+      title="Rescued tables"
+      aside={
+        r.report !== undefined && (
+          <BusyButton
+            variant="default"
+            size="xs"
+            leftSection={<IconDownload size={16} aria-hidden />}
+            loading={download.isPending}
+            onClick={start}
+          >
+            Download the report
+          </BusyButton>
+        )
+      }
+    >
+      {download.isError && <ProblemAlert error={download.error} title="The report could not be downloaded" onRetry={start} />}
+      <Text size="sm">
+        Schema <code className="breakable">{rescue.schema}</code>
+        {r.state === "restored"
+          ? ` in the live database ${r.database}.`
+          : r.dryRun
+            ? ": a dry run leaves none of it behind."
+            : ": it is there when all of it is."}
+      </Text>
+      {/* It scrolls, so it can be scrolled by keyboard. */}
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
+      <div className={classes.frame} role="group" aria-label="Rescued tables, scrollable" tabIndex={0}>
+        <table className={classes.table} aria-label="Rescued tables">
+          <thead>
+            <tr>
+              <th scope="col">Table</th>
+              <th scope="col">Rescued as</th>
+              <th scope="col">Rows</th>
+              <th scope="col">SQL text</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rescue.tables.map((t) => (
+              <tr key={t.name}>
+                <th scope="row" className="breakable">
+                  {t.name}
+                </th>
+                <td className="breakable">{t.as}</td>
+                <td>{formatCount(t.rows)}</td>
+                <td>{formatBytes(t.bytes)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Panel>
+  );
+}
+
+/** SQL for whoever administers the database: this page does not write into live tables. */
+function NextSteps({ database, rescue }: { database: string; rescue: Rescue }) {
+  const told = rescue.tables.filter((t) => t.bringBack !== undefined);
+  return (
+    <Panel title="What to do with them">
+      <Text size="sm" c="dimmed" maw="75ch">
+        The tables belong to the user that backs {database} up, and nobody else can see them. An administrator of the database
+        runs what is wanted of this in {database}. Look first at what would come back, with a SELECT in the place of the INSERT:
+        only you know what was deleted for good.
+      </Text>
+      <ol className={classes.steps}>
+        {told.map((t) => (
+          <li key={t.name}>
+            <Title order={3} size="h6" mb={4} className="breakable">
+              Bring rows of {t.name} back
+            </Title>
+            <Command text={t.bringBack!} what={`the SQL for ${t.name}`} />
+          </li>
+        ))}
+        {rescue.drop !== undefined && (
+          <li>
+            <Title order={3} size="h6" mb={4}>
+              Remove the rescued tables
+            </Title>
+            <Command text={rescue.drop} what="the SQL that removes the schema" />
+          </li>
+        )}
+      </ol>
+      {told.length < rescue.tables.length && (
+        <Text size="sm" c="dimmed">
+          There is no room here for the SQL of {plural(rescue.tables.length - told.length, "table")}.
+        </Text>
+      )}
+    </Panel>
+  );
+}
