@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -39,7 +40,19 @@ const sharedColumns = `SELECT quote_ident(a.attname), l.attnum IS NOT NULL AND l
 	WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`
 
 // bringBack is SQL that brings the rows of a rescued table back that live lacks. It is for people to look at: only they know what is right.
+// There is none where a name is not UTF-8, as in a database of SQL_ASCII: records are JSON and can't hold it.
 func bringBack(ctx context.Context, conn *pgx.Conn, schema string, t backup.RescuedTable) (string, error) {
+	if strings.ContainsRune(t.Name(), utf8.RuneError) {
+		return "", nil
+	}
+	sql, err := bringBackSQL(ctx, conn, schema, t)
+	if !utf8.ValidString(sql) {
+		sql = ""
+	}
+	return sql, err
+}
+
+func bringBackSQL(ctx context.Context, conn *pgx.Conn, schema string, t backup.RescuedTable) (string, error) {
 	live, err := readTable(ctx, conn, t.Schema, t.Table)
 	if err != nil {
 		return "", err
