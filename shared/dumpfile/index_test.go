@@ -107,15 +107,16 @@ func TestText_ReadsWhatOthersMayWrite(t *testing.T) {
 
 // fileOf is a file of an index alone, whose members are zeros.
 func fileOf(index string, length int64) []byte {
-	file := make([]byte, length)
-	var member bytes.Buffer
+	var file, member bytes.Buffer
+	file.Write(make([]byte, length))
 	w := NewWriter(&member, Options{})
 	m := w.Member(Schema, -1)
 	_, _ = io.WriteString(m, index)
 	_ = m.Close()
-	file = append(file, member.Bytes()...)
+	file.Write(member.Bytes())
 	t := trailer(length, int64(member.Len()), crc32.Checksum(member.Bytes(), castagnoli))
-	return append(file, t[:]...)
+	file.Write(t[:])
+	return file.Bytes()
 }
 
 const (
