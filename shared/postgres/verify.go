@@ -321,22 +321,3 @@ func (s *staged) runLater(ctx context.Context, list []later) error {
 	}
 	return nil
 }
-
-// query runs a query as the loader and returns its rows as text; NULL is "".
-func (s *staged) query(ctx context.Context, sql string) ([][]string, error) {
-	results, err := s.conn.Exec(ctx, sql).ReadAll()
-	if err != nil {
-		return nil, err
-	}
-	var out [][]string
-	for _, r := range results {
-		for _, row := range r.Rows {
-			line := make([]string, len(row))
-			for i, v := range row {
-				line[i] = string(v)
-			}
-			out = append(out, line)
-		}
-	}
-	return out, nil
-}
