@@ -5,7 +5,7 @@
 // where there are any, the values of sequences, the constraints; then the index as SQL comments, in a member of its own, and an
 // empty member, the trailer, whose extra field says where the index is. [NewWriter] makes one: [Writer.Member] begins a member, of
 // which several can be filled at the same time, and [Writer.Close] ends the file. [ReadIndex] reads the index of a file by two range
-// reads, and [Index.Open] the text of one member. [Verify] reads a whole file and knows every cut and every changed byte.
+// reads, and [Member.Open] the text of one member. [Verify] reads a whole file and knows every cut and every changed byte.
 // [Rebuild] makes the index anew for a file that has lost it.
 package dumpfile
 
@@ -72,9 +72,6 @@ type Index struct {
 
 // FormatVersion is the version of the format that this package writes, and the newest that it reads.
 const FormatVersion = 1
-
-// TrailerLength is the length of the last member, in bytes.
-const TrailerLength = 46
 
 // ErrNoIndex says that a file does not end with a trailer: it is no file of this format, or it is cut, or its index was taken off.
 var ErrNoIndex = errors.New("the file has no index")

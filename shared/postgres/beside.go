@@ -7,7 +7,7 @@ import "context"
 
 // prepare makes a crew ready to work beside each other, with the settings that the file has made so far. It is false where they can't.
 func (l *loading) prepare(ctx context.Context) (ready bool, err error) {
-	if l.relations != nil || !l.beside {
+	if l.tables != nil || !l.beside {
 		return l.beside, nil
 	}
 	if l.conn.TxStatus() != 'I' {
@@ -24,14 +24,14 @@ func (l *loading) prepare(ctx context.Context) (ready bool, err error) {
 	if err := l.follow(ctx, crew); err != nil {
 		return false, err
 	}
-	var indexes map[tableName]*relation
+	var indexes map[tableName]*loadTable
 	if l.known != nil {
 		indexes = l.known.indexes
 	}
-	if l.relations, err = l.readRelations(ctx, indexes); err != nil {
+	if l.tables, err = l.readLoadTables(ctx, indexes); err != nil {
 		return false, err
 	}
-	l.known = l.relations
+	l.known = l.tables
 	if l.schedule == nil {
 		l.schedule = newSchedule(ctx, crew, l.perform)
 	}
@@ -43,11 +43,11 @@ func (l *loading) putOff(ctx context.Context, t *task, e errand, words phrase) (
 	if ready, err := l.prepare(ctx); !ready || err != nil {
 		return false, err
 	}
-	if t.locks, put = l.relations.locks(e); !put {
+	if t.locks, put = l.tables.locks(e); !put {
 		return false, nil
 	}
 	if e.makes.table != "" {
-		l.relations.indexes[e.makes] = t.locks[0].table
+		l.tables.indexes[e.makes] = t.locks[0].table
 	}
 	for _, k := range t.locks {
 		t.weight += k.table.bytes

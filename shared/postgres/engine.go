@@ -13,6 +13,7 @@ package postgres
 import (
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/dumpfile"
 )
 
 // Options are the engine's settings.
@@ -29,7 +31,11 @@ type Options struct {
 	BinDirs string
 	// RootCert is a file of certificates to trust, for sslmode verify-ca and verify-full; the libraries' own where empty.
 	RootCert string
-	Logger   *slog.Logger
+	// Processors is how many this process may keep busy: as many sessions read or load at the same time, at most. Default: those of the machine.
+	Processors int
+	// Level says how hard dump files are compressed.
+	Level  dumpfile.Level
+	Logger *slog.Logger
 }
 
 // Engine works on PostgreSQL. It is safe for concurrent use.
@@ -38,6 +44,8 @@ type Engine struct {
 	rootCert    string
 	preparedAge time.Duration
 	largeTable  int64
+	processors  int
+	level       dumpfile.Level
 	log         *slog.Logger
 }
 
@@ -48,10 +56,14 @@ func New(o Options) *Engine {
 	if o.BinDirs == "" {
 		o.BinDirs = "/usr/lib/postgresql/*/bin"
 	}
+	if o.Processors == 0 {
+		o.Processors = runtime.GOMAXPROCS(0)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{binDirs: o.BinDirs, rootCert: o.RootCert, preparedAge: preparedAge, largeTable: largeTable, log: o.Logger}
+	return &Engine{binDirs: o.BinDirs, rootCert: o.RootCert, preparedAge: preparedAge, largeTable: largeTable,
+		processors: o.Processors, level: o.Level, log: o.Logger}
 }
 
 // prefix begins the names of what a restore makes on the server.

@@ -101,7 +101,7 @@ func (l *loading) loadRows(ctx context.Context, pieces []backup.Piece, i, end in
 	l.progress.note(func(p *backup.Progress) {
 		p.TablesDone, p.Rows, p.Table = len(l.file.tables.list), l.file.tables.total, ""
 	})
-	l.relations = nil // they are larger now
+	l.tables = nil // they are larger now
 	return nil
 }
 
@@ -124,7 +124,7 @@ func (h *hauling) sort(i, end int) {
 // plan chooses who loads what, and how.
 func (h *hauling) plan(ctx context.Context) (crew []*session, err error) {
 	crew = []*session{h.conn}
-	if h.known, err = h.readRelations(ctx, nil); err != nil {
+	if h.known, err = h.readLoadTables(ctx, nil); err != nil {
 		return nil, err
 	}
 	if h.conn.TxStatus() != 'I' {

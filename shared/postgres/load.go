@@ -99,10 +99,10 @@ type loading struct {
 	progress *meter
 	script   *script // nil for a backup
 	// What is run beside that.
-	beside    bool       // something may be
-	schedule  *schedule  // nil until something is
-	relations *relations // nil where they may have changed since they were read
-	known     *relations // as they were read last
+	beside   bool        // something may be
+	schedule *schedule   // nil until something is
+	tables   *loadTables // nil where they may have changed since they were read
+	known    *loadTables // as they were read last
 }
 
 // Load runs the text in the copy as the loader: what has to be done in its turn, statement by statement in one session; rows of tables
@@ -317,7 +317,7 @@ func (l *loading) statement(ctx context.Context, item sqltext.Item) error {
 	if err := l.settle(); err != nil {
 		return err
 	}
-	l.relations = nil
+	l.tables = nil
 	if err := l.execute(ctx, item.Line, text, words, v); err != nil {
 		return err
 	}

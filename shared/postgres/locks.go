@@ -110,12 +110,12 @@ func parseAlterIndex(p phrase) (errand, bool) {
 
 // lock is a table that a statement locks while it runs.
 type lock struct {
-	table  *relation
+	table  *loadTable
 	shared bool // others with such a lock are let in
 }
 
 // locks are those of an errand. It is false where one of its names is not known.
-func (r *relations) locks(e errand) (locks []lock, ok bool) {
+func (r *loadTables) locks(e errand) (locks []lock, ok bool) {
 	for _, n := range e.touches {
 		t := r.named[n.name]
 		if n.index {
@@ -127,7 +127,7 @@ func (r *relations) locks(e errand) (locks []lock, ok bool) {
 		case n.index, n.only && (n.shared || t.kind != "p"): // ALTER TABLE ONLY looks at partitions all the same
 			locks = append(locks, lock{t, n.shared})
 		default:
-			t.each(func(t *relation) { locks = append(locks, lock{t, n.shared}) })
+			t.each(func(t *loadTable) { locks = append(locks, lock{t, n.shared}) })
 		}
 	}
 	return locks, true

@@ -120,7 +120,7 @@ func (q *schedule) run(c *session, t *task) {
 
 // next is the waiting task that can be started and has most to do, -1 where none can. mu is held.
 func (q *schedule) next() int {
-	held := heldLocks{tables: map[*relation]bool{}}
+	held := heldLocks{tables: map[*loadTable]bool{}}
 	for _, t := range q.running {
 		held.add(t)
 	}
@@ -136,7 +136,7 @@ func (q *schedule) next() int {
 
 // heldLocks are the locks of tasks that come before another.
 type heldLocks struct {
-	tables map[*relation]bool // whether all have the lock of a table shared
+	tables map[*loadTable]bool // whether all have the lock of a table shared
 	any    bool
 	alone  bool
 }
