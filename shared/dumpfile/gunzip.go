@@ -43,7 +43,7 @@ func (s *raw) Read(p []byte) (int, error) {
 	}
 	n, err := s.r.Read(p)
 	s.last = append(s.last[:0], p[:n]...)
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader returns io.EOF itself
+	if err != nil && !errors.Is(err, io.EOF) {
 		s.failure = err
 	}
 	return n, err
@@ -69,7 +69,7 @@ func (s *source) ended() bool {
 	if err == nil {
 		_ = s.buf.UnreadByte()
 	}
-	return err == io.EOF //nolint:errorlint // the source returns io.EOF itself
+	return errors.Is(err, io.EOF)
 }
 
 // gunzip reads the text of one member after the other.
@@ -129,14 +129,14 @@ func (g *gunzip) Read(p []byte) (int, error) {
 	n, err := g.inner.Read(p)
 	g.sum.add(p[:n])
 	switch {
-	case err == io.EOF: //nolint:errorlint // flate returns io.EOF itself
+	case errors.Is(err, io.EOF):
 		g.err = g.end()
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		g.err = g.damaged("it is cut")
 	case err != nil:
 		g.err = g.damaged("it can't be decompressed: %v", err)
 	}
-	if n > 0 && g.err == io.EOF { //nolint:errorlint // it is io.EOF itself
+	if n > 0 && errors.Is(g.err, io.EOF) {
 		return n, nil
 	}
 	return n, g.err

@@ -19,6 +19,7 @@ const (
 	maxIndexLine   = 4 << 20  // a table of 1,600 columns with the longest names takes half of it
 	maxFileSize    = 1 << 52  // bytes; no sum of sizes below it overflows
 	maxRatio       = 1032     // of deflate: text to compressed bytes
+	maxMembers     = 1 << 20  // more than the lines of an index can tell of
 )
 
 // What lines hold behind their first word, as JSON.

@@ -93,7 +93,7 @@ func (o *opened) Read(p []byte) (int, error) {
 		n = 0
 	}
 	switch {
-	case err == io.EOF: //nolint:errorlint // gunzip returns io.EOF itself
+	case errors.Is(err, io.EOF):
 		o.err = o.end()
 	case err != nil:
 		o.err = o.damaged(err)
@@ -124,7 +124,7 @@ func (o *opened) damaged(err error) error {
 	switch {
 	case errors.As(err, &corrupt):
 		return o.corrupt(corrupt.What)
-	case err == io.EOF: //nolint:errorlint // gunzip returns io.EOF itself
+	case errors.Is(err, io.EOF):
 		return o.corrupt("it is missing")
 	case errors.Is(err, errTrailer):
 		return o.corrupt("it is a trailer")
@@ -138,7 +138,7 @@ func (o *opened) corrupt(what string) error {
 
 // Close ends reading. It does not close what it reads from.
 func (o *opened) Close() error {
-	if o.err == nil || o.err == io.EOF { //nolint:errorlint // end returns io.EOF itself
+	if o.err == nil || errors.Is(o.err, io.EOF) {
 		o.err = errors.New("read a member: it is closed")
 	}
 	return nil

@@ -15,7 +15,7 @@ func decodeIndex(body []byte, offset int64) (*Index, error) {
 		return nil, &CorruptError{Offset: offset, What: "the index does not begin as a member does"}
 	}
 	x, err := readIndex(g, offset)
-	if err == nil && (g.err != io.EOF || !g.src.ended()) { //nolint:errorlint // gunzip returns io.EOF itself
+	if err == nil && (!errors.Is(g.err, io.EOF) || !g.src.ended()) {
 		err = errors.New("the index is not all of its member")
 	}
 	var corrupt *CorruptError
@@ -37,7 +37,7 @@ func Verify(r io.Reader) (*Index, error) {
 		if errors.Is(err, errTrailer) {
 			return v.trailer()
 		}
-		if err == io.EOF { //nolint:errorlint // gunzip returns io.EOF itself
+		if errors.Is(err, io.EOF) {
 			return nil, ErrNoIndex
 		}
 		if err == nil {
@@ -66,7 +66,7 @@ func (v *verifier) member() error {
 	}
 	head := make([]byte, len(indexTitle))
 	n, err := io.ReadFull(v.text, head)
-	if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) { //nolint:errorlint // gunzip returns io.EOF itself
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
 	head = head[:n]

@@ -95,7 +95,7 @@ func (e *engine) Dump(ctx context.Context, _ backup.Target, _ backup.Attempt, _ 
 		}
 	}
 	_, err := w.Write(gzipped(dumpText))
-	d.SQLBytes, d.Tables = int64(len(dumpText)), dumpTables
+	d.SQLBytes, d.Tables, d.Connections, d.SnapshotHeld = int64(len(dumpText)), dumpTables, 2, 1500*time.Millisecond
 	return d, err
 }
 

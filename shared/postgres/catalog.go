@@ -116,17 +116,17 @@ func readColumns(ctx context.Context, conn *pgx.Conn, list []relation) error {
 
 // unreadable is what keeps us from reading all rows of a relation: nil where nothing does.
 func (r relation) unreadable(user string, selected backup.Selection) error {
-	name, user := ident(r.Schema, r.Name), ident(user)
+	user = ident(user)
 	out := &backup.Error{Code: backup.CodePermission}
 	switch {
 	case !r.Usable:
 		out.Text = fmt.Sprintf("User %s may not read the schema %s, so a backup would not be complete.", user, ident(r.Schema))
 		out.Hint = grantFor("schema", ident(r.Schema), user)
 	case !r.Visible:
-		out.Text = fmt.Sprintf("User %s may not read the table %s, so a backup would not be complete.", user, name)
-		out.Hint = grantFor("table", name, user)
+		out.Text = fmt.Sprintf("User %s may not read the table %s, so a backup would not be complete.", user, r.Quoted)
+		out.Hint = grantFor("table", r.Quoted, user)
 	case r.Hidden && !r.Head && r.wanted(selected):
-		out.Text = fmt.Sprintf("Row level security of the table %s hides rows from user %s, so a backup would not be complete.", name, user)
+		out.Text = fmt.Sprintf("Row level security of the table %s hides rows from user %s, so a backup would not be complete.", r.Quoted, user)
 		out.Hint = fmt.Sprintf("ALTER ROLE %s BYPASSRLS;", user)
 	default:
 		return nil
@@ -192,7 +192,7 @@ func readPositions(ctx context.Context, conn *pgx.Conn, user string) ([]position
 }
 
 func (p position) unreadable(user string) error {
-	kind, name := "sequence", ident(p.Schema, p.Name)
+	kind, name := "sequence", p.Quoted
 	if !p.usable {
 		kind, name = "schema", ident(p.Schema)
 	}

@@ -362,7 +362,7 @@ func (d *dumping) finish(index *dumpfile.Index) error {
 		}
 		d.tables[i].Bytes = t.Bytes
 	}
-	for _, m := range index.Members {
+	for _, m := range index.Members { // the index itself is no part of the dump
 		d.out.SQLBytes += m.Bytes
 	}
 	d.progress.note(func(p *backup.Progress) { p.Bytes, p.Table = d.out.SQLBytes, "" })

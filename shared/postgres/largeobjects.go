@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func (o *objectDump) failed(ctx context.Context, err error) error {
 	return err
 }
 
-// members writes a long text into members of memberBytes, one after the other.
+// members writes a long text into members of memberBytes, one after the other, each of whole lines.
 type members struct {
 	file *dumpfile.Writer
 	note func(bytes int64)
@@ -67,18 +68,31 @@ type members struct {
 }
 
 func (m *members) Write(p []byte) (int, error) {
-	if m.now == nil {
-		m.now = m.file.Member(dumpfile.LargeObjects, -1)
+	m.note(int64(len(p)))
+	written := 0
+	for len(p) > 0 {
+		if m.now == nil {
+			m.now = m.file.Member(dumpfile.LargeObjects, -1)
+		}
+		some, full := p, m.now.Bytes() >= memberBytes
+		if full {
+			some = p[:bytes.IndexByte(p, '\n')+1] // to the end of the line
+			full = len(some) > 0
+		}
+		if !full {
+			some = p
+		}
+		n, err := m.now.Write(some)
+		written += n
+		if err == nil && full {
+			err = m.close()
+		}
+		if err != nil {
+			return written, fmt.Errorf("pass on the dump: %w", err)
+		}
+		p = p[len(some):]
 	}
-	n, err := m.now.Write(p)
-	m.note(int64(n))
-	if err == nil && m.now.Bytes() >= memberBytes {
-		err = m.close()
-	}
-	if err != nil {
-		return n, fmt.Errorf("pass on the dump: %w", err)
-	}
-	return n, nil
+	return written, nil
 }
 
 func (m *members) close() error {

@@ -1,0 +1,96 @@
+package dumpfile
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// byName is what of an index can be rebuilt, with tables by their names.
+func byName(x *Index) (members []Member, tables []string) {
+	for _, m := range x.Members {
+		name := ""
+		if m.Table >= 0 {
+			name = x.Tables[m.Table].Schema + "." + x.Tables[m.Table].Name
+			m.Table = 0
+		}
+		members = append(members, m)
+		tables = append(tables, name)
+	}
+	return members, tables
+}
+
+func TestRebuild_GivesTheMembersOfTheIndex(t *testing.T) {
+	t.Parallel()
+	var buf bytes.Buffer
+	want := build(t, &buf, Options{Memory: 64 << 10}, 4, 6, 1000)
+	file := buf.Bytes()
+	last := want.Members[len(want.Members)-1]
+	end := last.Offset + last.Length
+	for name, cut := range map[string]int64{
+		"whole": int64(len(file)), "without index": end, "index cut in its header": end + 4, "index cut in its first text": end + 14,
+		"index cut": end + 200, "trailer cut": int64(len(file)) - 3, "no trailer": int64(len(file)) - TrailerLength,
+	} {
+		got, err := Rebuild(bytes.NewReader(file[:cut]))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantMembers, wantTables := byName(want)
+		gotMembers, gotTables := byName(got)
+		if d := cmp.Diff(wantMembers, gotMembers); d != "" {
+			t.Errorf("%s: members:\n%s", name, d)
+		}
+		if d := cmp.Diff(wantTables, gotTables); d != "" {
+			t.Errorf("%s: tables:\n%s", name, d)
+		}
+		for _, x := range got.Tables {
+			for _, y := range want.Tables {
+				if x.Name == y.Name && !cmp.Equal(x, y) {
+					t.Errorf("%s: %s", name, cmp.Diff(y, x))
+				}
+			}
+		}
+		if got.ServerVersion != "15.18" || got.ToolVersion != "15.18" || got.Encoding != "UTF8" || got.Engine != "postgres" {
+			t.Errorf("%s: head %+v", name, got)
+		}
+	}
+}
+
+func TestRebuild_TellsOfACutScriptWithTheMembersBeforeIt(t *testing.T) {
+	t.Parallel()
+	var buf bytes.Buffer
+	want := build(t, &buf, Options{}, 2, 4, 500)
+	wantMembers, _ := byName(want)
+	for i, m := range want.Members {
+		for _, cut := range []int64{m.Offset, m.Offset + 1, m.Offset + 11, m.Offset + m.Length/2, m.Offset + m.Length - 1} {
+			x, err := Rebuild(bytes.NewReader(buf.Bytes()[:cut]))
+			var corrupt *CorruptError
+			if !errors.As(err, &corrupt) {
+				t.Fatalf("cut at %d, in member %d: %v", cut, i, err)
+			}
+			got, _ := byName(x)
+			if d := cmp.Diff(wantMembers[:i], got); i > 0 && d != "" {
+				t.Errorf("cut at %d, in member %d: %v\n%s", cut, i, err, d)
+			}
+		}
+	}
+}
+
+func TestRebuild_AnErrorOfTheReaderIsNoDamage(t *testing.T) {
+	t.Parallel()
+	var buf bytes.Buffer
+	build(t, &buf, Options{}, 2, 2, 500)
+	gone := errors.New("gone")
+	_, err := Rebuild(io.MultiReader(bytes.NewReader(buf.Bytes()[:buf.Len()/2]), failing{gone}))
+	var corrupt *CorruptError
+	if !errors.Is(err, gone) || errors.As(err, &corrupt) {
+		t.Errorf("error %v", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
