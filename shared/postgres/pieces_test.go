@@ -3,14 +3,11 @@ package postgres_test
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"regexp"
-	"strings"
+	"testing"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
-	"github.com/backup-restore/backup-restore/shared/sqltext"
+	"github.com/backup-restore/backup-restore/shared/dumpfile"
 )
 
 // pieces is a text that can be read in parts.
@@ -24,7 +21,7 @@ type pieces struct {
 var _ backup.Text = (*pieces)(nil)
 
 func (p *pieces) All(context.Context) (io.ReadCloser, error) {
-	return nil, errors.New("the whole was read, and pieces were wanted")
+	return io.NopCloser(bytes.NewReader(p.whole())), nil
 }
 
 func (p *pieces) Pieces() []backup.Piece { return p.list }
@@ -34,7 +31,34 @@ func (p *pieces) Piece(_ context.Context, i int) (io.ReadCloser, error) {
 	if p.open != nil {
 		r = p.open(i, r)
 	}
+	if c, ok := r.(io.ReadCloser); ok {
+		return c, nil
+	}
 	return io.NopCloser(r), nil
+}
+
+func (p *pieces) whole() []byte { return bytes.Join(p.text, nil) }
+
+// changed is a copy with another text in a piece, whose lines may be more or fewer.
+func (p *pieces) changed(i int, old, replacement string) *pieces {
+	out := &pieces{open: p.open}
+	for n, text := range p.text {
+		if n == i {
+			if !bytes.Contains(text, []byte(old)) {
+				panic("the piece does not have what is to be changed: " + old)
+			}
+			text = bytes.Replace(text, []byte(old), []byte(replacement), 1)
+		}
+		out.add(p.list[n].Table, text)
+	}
+	return out
+}
+
+// recounted says other rows of a piece than it has.
+func (p *pieces) recounted(i int, more int64) *pieces {
+	out := &pieces{list: append([]backup.Piece(nil), p.list...), text: p.text}
+	out.list[i].Table.Rows += more
+	return out
 }
 
 func (p *pieces) add(table backup.TableRows, text []byte) {
@@ -46,55 +70,108 @@ func (p *pieces) add(table backup.TableRows, text []byte) {
 	p.text = append(p.text, text)
 }
 
-// table finds the pieces of a table.
-func (p *pieces) table(name string) (found []int) {
+// cut makes two pieces of each that has more rows than that.
+func (p *pieces) cut(rows int64) *pieces {
+	out := &pieces{open: p.open}
 	for i, piece := range p.list {
-		if piece.Table.Name() == name {
-			found = append(found, i)
-		}
-	}
-	return found
-}
-
-var dataBlock = regexp.MustCompile(`(?m)^--\n-- Data for Name: .*\n--\n\n(COPY .* FROM stdin;\n)`)
-
-// split cuts a plain dump by pg_dump into pieces. Rows of tables with more bytes than chunk are cut into several, each with a COPY of its own.
-func split(text []byte, chunk int) *pieces {
-	p := &pieces{}
-	for {
-		at := dataBlock.FindSubmatchIndex(text)
-		if at == nil {
-			p.add(backup.TableRows{}, text)
-			return p
-		}
-		if rest := bytes.TrimSpace(text[:at[0]]); len(rest) > 0 {
-			p.add(backup.TableRows{}, text[:at[0]])
-		}
-		head, rows := text[at[0]:at[1]], text[at[1]:]
-		end := bytes.Index(rows, []byte("\n\\.\n"))
-		if bytes.HasPrefix(rows, []byte("\\.\n")) {
-			end = -1
-		}
-		text, rows = rows[end+4:], rows[:end+1]
-		schema, table, _, ok := sqltext.CopyTarget(text0(head, at))
-		if !ok {
-			panic(fmt.Sprintf("no COPY: %s", head))
-		}
-		for first := true; first || len(rows) > 0; first = false {
-			n := len(rows)
-			if chunk > 0 && n > chunk {
-				n = chunk + bytes.IndexByte(rows[chunk:], '\n') + 1
+		text, table := p.text[i], piece.Table
+		for table.Rows > rows {
+			head := bytes.Index(text, []byte(" FROM stdin;\n")) + len(" FROM stdin;\n")
+			end := head
+			for range rows {
+				end += bytes.IndexByte(text[end:], '\n') + 1
 			}
-			piece := append(append([]byte{}, head...), rows[:n]...)
-			piece = append(piece, "\\.\n\n\n"...)
-			p.add(backup.TableRows{Schema: schema, Table: table, Rows: int64(bytes.Count(rows[:n], []byte("\n"))), Bytes: int64(n)}, piece)
-			rows = rows[n:]
+			first := append(append([]byte{}, text[:end]...), "\\.\n\n"...)
+			out.add(backup.TableRows{Schema: table.Schema, Table: table.Table, Rows: rows}, first)
+			text = append(append([]byte{}, text[:head]...), text[end:]...)
+			table.Rows -= rows
 		}
-		text = bytes.TrimPrefix(text, []byte("\n\n"))
+		out.add(table, text)
+	}
+	return out
+}
+
+// of is the first piece of a table, and that behind all rows where the name is "".
+func (p *pieces) of(t *testing.T, name string) int {
+	t.Helper()
+	for i, piece := range p.list {
+		if name != "" && piece.Table.Name() == name {
+			return i
+		}
+	}
+	if name != "" {
+		t.Fatalf("no piece has rows of %s", name)
+	}
+	return len(p.list) - 1
+}
+
+// backup makes a backup and returns its text in pieces.
+func (w *world) backup(a backup.Attempt) (*pieces, backup.Dumped) {
+	w.t.Helper()
+	file, d := w.file(a)
+	index, err := dumpfile.ReadIndex(func(offset, length int64) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(file[offset : offset+length])), nil
+	}, int64(len(file)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := &pieces{}
+	for _, m := range index.Members {
+		text, err := io.ReadAll(m.Open(bytes.NewReader(file[m.Offset : m.Offset+m.Length])))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		var table backup.TableRows
+		if m.Table >= 0 {
+			table = backup.TableRows{Schema: index.Tables[m.Table].Schema, Table: index.Tables[m.Table].Name, Rows: m.Rows}
+		}
+		p.add(table, text)
+		if n := len(p.list); p.list[n-1].Line != m.Line {
+			w.t.Fatalf("member %d begins at line %d, and the index says %d", n, p.list[n-1].Line, m.Line)
+		}
+	}
+	return p, d
+}
+
+// whole is a text of which nobody wants pieces.
+func whole(p *pieces) backup.Text { return plainText{bytes.NewReader(p.whole())} }
+
+// stage stages a copy and discards it with the test.
+func (w *world) stage(a backup.Attempt, need backup.Need) backup.Staged {
+	w.t.Helper()
+	s, err := w.engine.Stage(w.t.Context(), w.target, a, need)
+	if err != nil {
+		w.t.Fatalf("stage: %v", describe(err))
+	}
+	w.t.Cleanup(func() { _ = s.Discard(context.Background()) })
+	return s
+}
+
+// loadText stages, loads and verifies a text. The error is that of Load or Verify.
+func (w *world) loadText(ctx context.Context, a backup.Attempt, need backup.Need, text backup.Text, want []backup.TableRows) (backup.Staged, backup.Loaded, error) {
+	w.t.Helper()
+	s := w.stage(a, need)
+	loaded, err := s.Load(ctx, text, nil)
+	if err == nil {
+		err = s.Verify(ctx, backup.Want{Tables: want, Exact: true}, nil)
+	}
+	return s, loaded, err
+}
+
+// switchIn switches a copy in.
+func (w *world) switchIn(s backup.Staged) {
+	w.t.Helper()
+	switched, err := s.Switch(w.t.Context(), yes)
+	if err != nil {
+		w.t.Fatalf("switch: %v", describe(err))
+	}
+	w.t.Cleanup(func() { w.drop(switched.Kept) })
+	if err := s.Discard(w.t.Context()); err != nil {
+		w.t.Fatalf("discard: %v", describe(err))
 	}
 }
 
-// text0 is the COPY at the end of a head.
-func text0(head []byte, _ []int) []byte {
-	return []byte(strings.TrimSuffix(string(head[bytes.Index(head, []byte("\nCOPY "))+1:]), ";\n"))
+// ownDump is what an inspection says of a file of ours.
+func ownDump(d backup.Dumped) backup.Need {
+	return backup.Need{Inspection: &backup.Inspection{Engine: "postgres", Completeness: backup.Proven, Extensions: []string{"hstore"}}, Tables: d.Tables}
 }

@@ -3,11 +3,13 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -36,10 +38,20 @@ func (s *staged) open(ctx context.Context) (*session, error) {
 	return &session{conn}, nil
 }
 
-// end ends the session, also when the context of the work has ended.
+// end ends the session, also when the context of the work has ended. When it returns the server has let go of it, so that a login with
+// few connections can have the next: pgconn's own Close does not wait for that.
 func (c *session) end(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	if h, err := c.Hijack(); err == nil {
+		defer func() { _ = h.Conn.Close() }()
+		if until, ok := ctx.Deadline(); ok && h.Conn.SetDeadline(until) == nil {
+			h.Frontend.Send(&pgproto3.Terminate{})
+			_ = h.Frontend.Flush()
+			_, _ = io.Copy(io.Discard, h.Conn)
+		}
+		return
+	}
 	_ = c.Close(ctx)
 	select {
 	case <-c.CleanupDone(): // one that was cut off ends what it has running

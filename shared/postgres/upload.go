@@ -246,6 +246,7 @@ func (l *loading) searchPath(ctx context.Context) (string, error) {
 
 // endScript leaves the script's session, with all that it may have set, for a new one in which the copy is verified.
 func (l *loading) endScript(ctx context.Context) error {
+	l.dismiss(ctx)
 	if err := l.refuseChangedLogin(ctx); err != nil {
 		return err
 	}
