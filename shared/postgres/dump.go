@@ -93,6 +93,11 @@ func (d *dumping) try(ctx context.Context, report func(backup.Progress)) (err er
 	if d.snapshot, err = d.e.takeSnapshot(ctx, conn, d.t, d.charset, d.selection); err != nil {
 		return err
 	}
+	if err := d.readSchema(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.archive.remove()) }()
+	// After pg_dump, which needs connections as well: where there are few, it has to have its own.
 	sessions, err := d.open(ctx)
 	// Whatever happens, the server is rid of the snapshot when this returns.
 	defer func() {
@@ -105,10 +110,6 @@ func (d *dumping) try(ctx context.Context, report func(backup.Progress)) (err er
 	if err != nil {
 		return err
 	}
-	if err := d.readSchema(ctx); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.archive.remove()) }()
 	return d.write(ctx, sessions, report)
 }
 
@@ -175,11 +176,14 @@ func (d *dumping) readSchema(ctx context.Context) (err error) {
 	return nil
 }
 
+// waitedInVain is what pg_dump says when --lock-wait-timeout has passed: it sets statement_timeout for that.
+const waitedInVain = "due to statement timeout"
+
 // inTheWay tells a pg_dump that waited in vain, and so has to begin again with a new snapshot: it waits for somebody who waits for the locks
 // that we hold.
 func inTheWay(err error) error {
 	var told *backup.Error
-	if errors.As(err, &told) && strings.Contains(told.Log, "lock timeout") {
+	if errors.As(err, &told) && strings.Contains(told.Log, waitedInVain) {
 		return fmt.Errorf("%w: %w", errChanged, err)
 	}
 	return err
@@ -253,10 +257,13 @@ func (d *dumping) plan(sessions int) (pieces []piece, total int64, err error) {
 		wanted = append(wanted, r)
 		total += r.bytes()
 	}
+	if d.server.major() < 14 {
+		sessions = 1 // it can't go to a page, so no table is cut
+	}
 	for _, r := range wanted {
 		number := d.file.AddTable(dumpfile.Table{Schema: r.Schema, Name: r.Name, Columns: r.columns, Key: r.key, Extension: r.Extension})
 		d.tables = append(d.tables, backup.TableRows{Schema: r.Schema, Table: r.Name})
-		parts := cut(r, number, total, sessions, d.server.major() >= 14)
+		parts := cut(r, number, total, sessions, d.e.rangeBytes)
 		d.left = append(d.left, len(parts))
 		pieces = append(pieces, parts...)
 	}
@@ -288,18 +295,28 @@ func (d *dumping) setSequences(w io.Writer) error {
 
 // rows reads all tables, by all sessions, and beside them the large objects.
 func (d *dumping) rows(ctx context.Context, sessions []*reader, p *plan) error {
-	group, ctx := errgroup.WithContext(ctx)
-	stop := context.AfterFunc(ctx, p.stop)
+	group, working := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(working, p.stop)
 	defer stop()
 	for i, s := range sessions {
-		group.Go(func() error { return d.session(ctx, s, p, i == 0) })
+		group.Go(func() error { return d.session(working, s, p, i == 0) })
 	}
 	if d.objects != nil {
 		group.Go(func() error {
-			return d.objects.pass(ctx, d.file, func(n int64) { d.progress.note(func(p *backup.Progress) { p.Bytes += n }) })
+			return d.objects.pass(working, d.file, func(n int64) { d.progress.note(func(p *backup.Progress) { p.Bytes += n }) })
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	// Had the session with the locks ended before, a table could have been emptied that others had not read yet: TRUNCATE is seen by every
+	// snapshot.
+	for _, s := range sessions {
+		if err := s.exec("COMMIT"); err != nil {
+			return dumpError(ctx, d.t, err)
+		}
+	}
+	return nil
 }
 
 // session reads pieces until none is left.

@@ -44,6 +44,7 @@ type Engine struct {
 	rootCert    string
 	preparedAge time.Duration
 	largeTable  int64
+	rangeBytes  int64
 	processors  int
 	level       dumpfile.Level
 	log         *slog.Logger
@@ -62,7 +63,7 @@ func New(o Options) *Engine {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{binDirs: o.BinDirs, rootCert: o.RootCert, preparedAge: preparedAge, largeTable: largeTable,
+	return &Engine{binDirs: o.BinDirs, rootCert: o.RootCert, preparedAge: preparedAge, largeTable: largeTable, rangeBytes: rangeBytes,
 		processors: o.Processors, level: o.Level, log: o.Logger}
 }
 
