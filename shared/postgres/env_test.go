@@ -164,22 +164,15 @@ func (w *world) school() {
 	w.in(strings.NewReplacer("@app", ident(w.app), "@other", ident(w.other), "@reader", ident(w.reader)).Replace(string(sql)))
 }
 
-// file makes a backup and returns its file.
-func (w *world) file(a backup.Attempt) ([]byte, backup.Dumped) {
+// dump makes a backup and returns its text.
+func (w *world) dump(a backup.Attempt) ([]byte, backup.Dumped) {
 	w.t.Helper()
 	var file bytes.Buffer
 	d, err := w.engine.Dump(context.Background(), w.target, a, backup.Selection{}, &file, nil)
 	if err != nil {
 		w.t.Fatalf("dump: %v", err)
 	}
-	return file.Bytes(), d
-}
-
-// dump makes a backup and returns its text.
-func (w *world) dump(a backup.Attempt) ([]byte, backup.Dumped) {
-	w.t.Helper()
-	file, d := w.file(a)
-	text, err := gzip.NewReader(bytes.NewReader(file))
+	text, err := gzip.NewReader(&file)
 	if err != nil {
 		w.t.Fatal(err)
 	}

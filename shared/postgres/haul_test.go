@@ -89,7 +89,7 @@ func TestStaged_PiecesRestoreWhatTheWholeDoes(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, append(l.options, with("BYPASSRLS"))...)
 				fill(w)
-				p, d := w.backup(attempt(1))
+				p, d := w.backup()
 				before := w.state(w.name())
 				before["schema"] = strings.ReplaceAll(before["schema"], " LEAKPROOF", "")
 				_, wholly, err := w.loadText(t.Context(), attempt(1), backup.Need{}, whole(p), d.Tables)
@@ -135,7 +135,7 @@ func TestStaged_LargeTablesAreWrittenFrozen(t *testing.T) {
 		t.Skip("COPY FREEZE marks pages as visible from PostgreSQL 14 on")
 	}
 	w.mesh()
-	p, d := w.backup(attempt(1))
+	p, d := w.backup()
 	a := attempt(1)
 	if _, _, err := w.loadText(t.Context(), a, backup.Need{}, p.cut(7000), d.Tables); err != nil {
 		t.Fatal(describe(err))
@@ -149,7 +149,7 @@ func TestStaged_AnalyzesAllThatAnalyzeDoes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mesh()
-	p, d := w.backup(attempt(1))
+	p, d := w.backup()
 	a := attempt(1)
 	if _, _, err := w.loadText(t.Context(), a, backup.Need{}, p, d.Tables); err != nil {
 		t.Fatal(describe(err))
@@ -182,7 +182,7 @@ func TestStaged_FewConnectionsAreEnough(t *testing.T) {
 				w.engine = postgres.New(postgres.Options{Processors: 8, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 				w.target.Credentials.Connections = c.wanted
 				w.mesh()
-				p, d := w.backup(attempt(1))
+				p, d := w.backup()
 				before := w.state(w.name())
 				need := backup.Need{}
 				if kind == "upload" {
@@ -209,7 +209,7 @@ func TestStaged_PiecesThatFailLeaveNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, with("CREATEROLE"))
 	w.mesh()
-	p, d := w.backup(attempt(1))
+	p, d := w.backup()
 	p = p.cut(3000)
 	big, last := p.of(t, "public.big"), p.of(t, "")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -279,7 +279,7 @@ func TestStaged_ErrorsOfPiecesNameTheLineOfTheWhole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mesh()
-	p, d := w.backup(attempt(1))
+	p, d := w.backup()
 	last := p.of(t, "")
 	for name, text := range map[string]*pieces{
 		"a bad row":        p.changed(p.of(t, "public.people"), "\n1\t", "\none\t"),
@@ -304,7 +304,7 @@ func TestStaged_AnUploadOfOurOwnIsLoadedInPieces(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, append(u.options, with("BYPASSRLS"))...)
 			w.school()
-			p, d := w.backup(attempt(1))
+			p, d := w.backup()
 			before := w.state(w.name())
 			before["schema"] = strings.ReplaceAll(before["schema"], " LEAKPROOF", "")
 			a := attempt(1)
@@ -323,7 +323,7 @@ func TestStaged_PiecesOfAnUploadAreJudged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, with("CREATEROLE"))
 	w.mesh()
-	p, d := w.backup(attempt(1))
+	p, d := w.backup()
 	big := p.of(t, "public.big")
 	cases := []struct {
 		name string
@@ -360,7 +360,7 @@ func TestStaged_AnUploadWithTriggersKeepsItsOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, with("CREATEROLE"))
 	w.mesh()
-	p, d := w.backup(attempt(1))
+	p, d := w.backup()
 	// Each row of people takes the number of rows that there are of big, which come first.
 	schema := append(bytes.Clone(p.text[0]), []byte(`CREATE FUNCTION public.count_big() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 	NEW.boss := NULL; NEW.big := (SELECT count(*) FROM public.big); RETURN NEW; END $$;
@@ -387,7 +387,7 @@ func TestStaged_ATableWhoseCheckReadsAnotherIsTriedAgain(t *testing.T) {
 	w.in(fmt.Sprintf(`SET ROLE %s; CREATE TABLE public.a_known (id int); INSERT INTO public.a_known VALUES (1);
 		CREATE FUNCTION public.known(int) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN EXISTS (SELECT FROM public.a_known WHERE id = $1); END';
 		CREATE TABLE public.b_large (id int CHECK (public.known(id)), pad text); INSERT INTO public.b_large SELECT 1, repeat('x', 100) FROM generate_series(1, 5000)`, ident(w.app)))
-	p, d := w.backup(attempt(1))
+	p, d := w.backup()
 	before := w.state(w.name())
 	// The small table comes when the large one has failed already.
 	known, failedOnce := p.of(t, "public.a_known"), make(chan struct{})
