@@ -135,14 +135,44 @@ func TestStaged_LargeTablesAreWrittenFrozen(t *testing.T) {
 		t.Skip("COPY FREEZE marks pages as visible from PostgreSQL 14 on")
 	}
 	w.mesh()
+	// Autovacuum would mark pages too.
+	w.in("CREATE TABLE public.biggest AS TABLE public.big; ALTER TABLE public.biggest OWNER TO " + ident(w.app) + `; DO $$ DECLARE t regclass; BEGIN
+		FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = off)', t); END LOOP; END $$`)
 	p, d := w.backup()
 	a := attempt(1)
 	if _, _, err := w.loadText(t.Context(), a, backup.Need{}, p.cut(7000), d.Tables); err != nil {
 		t.Fatal(describe(err))
 	}
-	if got := w.frozen("br_" + a.Job + "_1"); !slices.Equal(got, []string{"big", "passing"}) {
-		t.Errorf("frozen are %q, want the two large tables", got)
+	if got := w.frozen("br_" + a.Job + "_1"); !slices.Equal(got, []string{"big", "biggest", "passing"}) {
+		t.Errorf("frozen are %q, want the three large tables", got)
 	}
+}
+
+func TestStaged_OneHugeTableIsSharedByAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.in(fmt.Sprintf(`SET ROLE %s; CREATE TABLE public.huge AS SELECT i AS id, md5(i::text) AS text FROM generate_series(1, 20000) i;
+		CREATE TABLE public.small AS SELECT 1 AS one; ALTER TABLE public.huge ADD PRIMARY KEY (id)`, ident(w.app)))
+	p, d := w.backup()
+	before := w.state(w.name())
+	p = p.cut(5000)
+	// One piece of it ends only when another has begun.
+	begun := make(chan struct{})
+	p.open = func(i int, r io.Reader) io.Reader {
+		switch i {
+		case p.of(t, "public.huge"):
+			return &after{r, begun}
+		case p.of(t, "public.huge") + 3:
+			close(begun)
+		}
+		return r
+	}
+	s, _, err := w.loadText(t.Context(), attempt(1), backup.Need{}, p, d.Tables)
+	if err != nil {
+		t.Fatal(describe(err))
+	}
+	w.switchIn(s)
+	same(t, "restored", w.state(w.name()), before)
 }
 
 func TestStaged_AnalyzesAllThatAnalyzeDoes(t *testing.T) {
