@@ -145,3 +145,19 @@ func TestRebuild_KnowsKindsByTheirText(t *testing.T) {
 		})
 	}
 }
+
+// TestRebuild_RefusesAChangedMember changes what only the header's form and gzip's own checksum tell.
+func TestRebuild_RefusesAChangedMember(t *testing.T) {
+	t.Parallel()
+	var buf bytes.Buffer
+	x := build(t, &buf, Options{}, 1, 1, 50)
+	m := x.Members[1]
+	for what, at := range map[string]int64{"MTIME": m.Offset + 5, "FLG": m.Offset + 3, "CRC32": m.Offset + m.Length - 8, "ISIZE": m.Offset + m.Length - 1} {
+		bad := bytes.Clone(buf.Bytes())
+		bad[at] ^= 1
+		var corrupt *CorruptError
+		if _, err := Rebuild(bytes.NewReader(bad)); !errors.As(err, &corrupt) || corrupt.Offset != m.Offset {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
