@@ -179,6 +179,8 @@ func TestReadIndex_RefusesAnIndexThatLies(t *testing.T) {
 		"negative rows of a schema":  {swap(`"table":-1,`, `"table":-1,"rows":-1,`), "can't have its size"},
 		"a fraction":                 {swap(`"length":60`, `"length":60.5`), "cannot unmarshal"},
 		"too short for a member":     {swap(`"length":100`, `"length":1`), "is not where the one before it ends"},
+		"the last too short":         {strings.NewReplacer(`"length":100`, `"length":150`, `"offset":100,"length":60`, `"offset":150,"length":10`).Replace(goodIndex), "is not where the one before it ends"},
+		"a schema of no bytes":       {swap(`"bytes":50`, `"bytes":0`), "can't have its size"},
 		"not up to the index":        {swap(`"length":60`, `"length":59`), "the counts of the index"},
 		"members that end before":    {strings.Replace(swap(`"length":60`, `"length":59`), `"length":160`, `"length":159`, 1), "the counts of the index"},
 		"more than to the index":     {swap(`"length":60`, `"length":61`), "is not where the one before it ends"},
