@@ -41,6 +41,7 @@ help: ## List the targets
 	@echo "  database instead of the demo), BACKUP_SCHEDULE='cron(0 2 * * ? *)', BACKUP_TIME_ZONE, CRON_KEY_GRACE_MINUTES,"
 	@echo "  APPLY_WINDOW_MINUTES, UNDO_WINDOW_HOURS."
 	@echo "  make test takes TESTFLAGS='-run Name -v'."
+	@echo "  make bench takes SIZE=100MB (1GB where not given), RUNS=1 (5), ONLY='gzip|ours' (the rows whose names match; inspection is one)."
 
 run: setup $(CONSOLE_PAGE) ## Start everything on this machine, until Ctrl-C
 	@$(NOTE)
@@ -69,8 +70,10 @@ race: setup ## Run the tests of what is concurrent under the race detector
 faults: setup ## Kill workers in the middle of every kind of job, wait as long as operators would, and print a table of what came of it
 	@cd infra/local && E2E_REAL_TIMES=1 go test -count=1 -run '^TestKill' -v ./e2e
 
-bench: ## Measure the inspection of uploads on one processor, beside zcat | wc -l and gunzip alone
-	@GOMAXPROCS=1 go test ./shared/inspection -run '^$$' -bench Inspect -benchtime 6x
+bench: setup ## Measure backups and restores beside pg_dump, gzip and others, and the inspection of uploads: docs/benchmarks.md
+	@infra/local/setup.sh compressors
+	@cd infra/local && go build -o ../../.local/tools/bench ./bench
+	@.local/tools/bench $(if $(SIZE),-size=$(call quote,$(value SIZE))) $(if $(RUNS),-runs=$(call quote,$(value RUNS))) $(if $(value ONLY),-only=$(call quote,$(value ONLY)))
 
 lint: $(GOLANGCI) $(CONSOLE_PACKAGES) ## Check format, types, and the rules of .golangci.yml and of the console's eslint.config.js
 	@infra/lint.sh $(GOLANGCI)
@@ -91,8 +94,8 @@ build: $(CONSOLE_PAGE) ## Compile the functions for Lambda (linux/arm64) into .l
 		echo ".local/build/$$f/bootstrap"; \
 	done
 
-clean: ## Delete what can be made again: tools and binaries under .local, the console's packages and page
-	@infra/delete.sh tools bin build sam sam-build moto ci
+clean: ## Delete what can be made again: tools, binaries and the bench databases under .local, the console's packages and page
+	@infra/delete.sh tools bin build sam sam-build moto ci bench
 	@rm -rf console/node_modules console/dist/page console/src/api/schema.d.ts
 
 reset: ## Delete the local stack's state under .local: its databases, buckets, queues, keys

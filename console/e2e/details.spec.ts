@@ -62,7 +62,7 @@ test("its tables are listed with their rows, sorted by keyboard and found by nam
   await find.fill("MEAL order");
   await expect(rows).toHaveCount(1);
   await expect(rows).toContainText("meal_order");
-  await expect(panel(page, "Tables").getByRole("status")).toHaveText(`1 of ${backup.tableCount} tables`);
+  await expect(panel(page, "Contents").getByRole("status")).toHaveText(`1 of ${backup.tableCount} tables`);
   await find.fill("no such table");
   await expect(page.getByText("No table has that in its name.")).toBeVisible();
 });

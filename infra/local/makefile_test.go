@@ -9,9 +9,10 @@ import (
 func TestMakefile_HandsTextOnAsItIs(t *testing.T) {
 	t.Parallel()
 	const odd = `postgres://a:it's$HOME$$1\x@127.0.0.1/x y`
-	for target, c := range map[string]struct{ variable, flag string }{
-		"run":   {"DATABASE_URL", "-database-url="},
-		"token": {"ROLE", ""},
+	for target, c := range map[string]struct{ variable, program, flag string }{
+		"run":   {"DATABASE_URL", "infra/up.sh ", "-database-url="},
+		"token": {"ROLE", ".local/tools/local token ", ""},
+		"bench": {"ONLY", ".local/tools/bench ", "-only="},
 	} {
 		cmd := exec.CommandContext(t.Context(), "make", "-n", "--no-print-directory", target, c.variable+"="+odd)
 		cmd.Dir = "../.."
@@ -19,10 +20,7 @@ func TestMakefile_HandsTextOnAsItIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		i := strings.LastIndex(string(recipe), ".local/tools/local token ")
-		if target == "run" {
-			i = strings.LastIndex(string(recipe), "infra/up.sh ")
-		}
+		i := strings.LastIndex(string(recipe), c.program)
 		_, words, ok := strings.Cut(string(recipe[max(i, 0):]), " ")
 		if i < 0 || !ok {
 			t.Fatalf("make %s does %s", target, recipe)

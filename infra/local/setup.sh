@@ -1,5 +1,6 @@
 #!/bin/sh
-# setup.sh NEED ... makes sure that this machine has what the local stack needs: Go, a PostgreSQL server, Node.js with npm.
+# setup.sh NEED ... makes sure that this machine has what the local stack needs: Go, a PostgreSQL server, Node.js with npm; for
+# benchmarks, pigz and zstd, which may be missing.
 #
 # On Debian and Ubuntu it installs PostgreSQL and Node.js from the distribution, as root or by sudo, where there are none. Elsewhere it
 # says what to install. It is quiet where there is nothing to do.
@@ -108,6 +109,20 @@ check_node() {
 		"Install a newer one from https://nodejs.org/ (on macOS: brew upgrade node)."
 }
 
+have_compressors() { command -v pigz >/dev/null 2>&1 && command -v zstd >/dev/null 2>&1; }
+
+install_compressors() {
+	if ! command -v apt-get >/dev/null 2>&1 || ! become_root; then
+		echo "pigz and zstd are not both installed: what is not is left out."
+		return
+	fi
+	echo "Installing pigz and zstd (they are measured beside ours; at least one of them is not found) ..."
+	apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q"
+	if ! $apt update || ! $apt install -y --no-install-recommends pigz zstd; then
+		echo "pigz and zstd could not be installed (see above): what is missing is left out."
+	fi
+}
+
 for need in "$@"; do
 	case $need in
 	go) check_go ;;
@@ -116,6 +131,7 @@ for need in "$@"; do
 		have_node || install_node
 		check_node
 		;;
-	*) fail "setup.sh: $need is none of go, postgres, node" ;;
+	compressors) have_compressors || install_compressors ;;
+	*) fail "setup.sh: $need is none of go, postgres, node, compressors" ;;
 	esac
 done

@@ -68,7 +68,12 @@ type Credentials struct {
 	RestorePassword Sensitive `json:"restorePassword,omitempty"`
 	// StorageBytes is the size of the disk that the server keeps its databases on; 0 where not known. No server tells a client.
 	StorageBytes int64 `json:"storageBytes,omitempty"`
+	// Connections is how many sessions may read or load the database at the same time; 0 is the engine's default.
+	Connections int `json:"connections,omitempty"`
 }
+
+// MaxConnections is the most that a secret may ask for.
+const MaxConnections = 32
 
 // ParseCredentials reads a secret's text. An error names the field and never its value.
 func ParseCredentials(text []byte) (Credentials, error) {
@@ -77,6 +82,7 @@ func ParseCredentials(text []byte) (Credentials, error) {
 		Credentials
 		Port         json.RawMessage `json:"port"`
 		StorageBytes json.RawMessage `json:"storageBytes"`
+		Connections  json.RawMessage `json:"connections"`
 	}
 	if err := json.Unmarshal(text, &raw); err != nil {
 		// The cause of a JSON error can quote the text, which is secret.
@@ -89,6 +95,13 @@ func ParseCredentials(text []byte) (Credentials, error) {
 			return Credentials{}, fmt.Errorf("parse secret: storageBytes is not a number of bytes, such as 107374182400 for 100 GiB")
 		}
 		c.StorageBytes = size
+	}
+	if len(raw.Connections) > 0 {
+		n, err := number(raw.Connections)
+		if err != nil || n < 1 || n > MaxConnections {
+			return Credentials{}, fmt.Errorf("parse secret: connections is not a number between 1 and %d", MaxConnections)
+		}
+		c.Connections = int(n)
 	}
 	if len(raw.Port) > 0 {
 		port, err := number(raw.Port)

@@ -56,6 +56,7 @@ const (
 	CodeWrongEngine    Code = "file_wrong_engine"    // an uploaded file is for another kind of database server
 	CodeDangerous      Code = "file_dangerous"       // an uploaded file has statements that must not be run
 	CodeFileLimit      Code = "file_over_limit"      // an uploaded file is larger, or denser, than is taken
+	CodeBadSelection   Code = "selection_unusable"   // the tables that are wanted can't be restored without those that are left out
 	CodeNeverArrived   Code = "upload_never_arrived" // nothing was sent to an upload's link
 )
 

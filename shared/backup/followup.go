@@ -81,6 +81,9 @@ func (r *Restore) CanApply(now time.Time) error {
 		return &Error{Code: code, Text: "The rehearsed copy is not kept any more.", Hint: "Rehearse the restore again, or start it as a real run."}
 	case r.State != Rehearsed:
 		return &Error{Code: code, Text: fmt.Sprintf("Only a rehearsed restore can be applied; this one is %s.", r.State), Hint: "Start a new restore."}
+	case r.Partial != nil && !r.AcceptPartial:
+		return &Error{Code: "backup_partial", Text: fmt.Sprintf("The backup is partial, with %s: all other tables of the copy are empty.", r.Partial),
+			Hint: "Choose a whole backup. If empty tables are what you want, rehearse it again and acknowledge this."}
 	}
 	return nil
 }

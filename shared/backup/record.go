@@ -265,6 +265,21 @@ func (b *Backup) Complete(attempt int, d Dumped, file Stored, now time.Time) err
 	return nil
 }
 
+// Partial reports whether the file has the rows of some tables only: a restore of the whole leaves the others empty.
+func (b *Backup) Partial() bool { return b.Selection != nil && !b.Selection.All() }
+
+// CanRestore is nil where a restore may be started with these options, else an *Error.
+func (b *Backup) CanRestore(o RestoreOptions) error {
+	if err := b.Usable(); err != nil {
+		return err
+	}
+	if b.Partial() && !o.DryRun && !o.AcceptPartial {
+		return &Error{Code: "backup_partial", Text: fmt.Sprintf("This backup is partial, with %s: a restore of it leaves all other tables empty.", b.Selection),
+			Hint: "Choose a whole backup. If empty tables are what you want, acknowledge this and start the restore again."}
+	}
+	return nil
+}
+
 // Usable is nil where the backup can be downloaded, restored and deleted, else an *Error that says why not.
 func (b *Backup) Usable() error {
 	switch {
@@ -300,9 +315,13 @@ type Restore struct {
 	Filename string `json:"filename"`
 	DryRun   bool   `json:"dryRun"`
 	// AcceptUnproven says that who asked for it knows that nothing proves the file to be complete.
-	AcceptUnproven bool    `json:"acceptUnproven,omitempty"`
-	Source         Stored  `json:"source"`           // pinned when the restore is asked for
-	Report         *Report `json:"report,omitempty"` // what was loaded and how it differs from live
+	AcceptUnproven bool `json:"acceptUnproven,omitempty"`
+	// Partial is the selection of a backup that is partial, nil for what is whole; AcceptPartial says that who asked for the restore
+	// knows that it leaves the other tables empty.
+	Partial       *Selection `json:"partial,omitempty"`
+	AcceptPartial bool       `json:"acceptPartial,omitempty"`
+	Source        Stored     `json:"source"`           // pinned when the restore is asked for
+	Report        *Report    `json:"report,omitempty"` // what was loaded and how it differs from live
 	// Held is the database that this restore keeps on the server: the copy of a rehearsal, or what was replaced.
 	Held *Held `json:"held,omitempty"`
 	// Downtime is how long the database could not be reached while it was switched, UndoDowntime while it was switched back.

@@ -141,17 +141,22 @@ func TestCredentials_NeverShowThePassword(t *testing.T) {
 func TestParseCredentials(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ text, want string }{
-		"port as a number": {fmt.Sprintf(secret, "5432"), ""},
-		"port as a string": {fmt.Sprintf(secret, `"5432"`), ""},
-		"port of words":    {fmt.Sprintf(secret, `"hunter9"`), "port"},
-		"port too large":   {fmt.Sprintf(secret, "65536"), "port"},
-		"no JSON":          {"hunter2", "JSON object"},
-		"size as a string": {fmt.Sprintf(secret, `5432,"storageBytes":"1000"`), ""},
-		"size as a number": {fmt.Sprintf(secret, `5432,"storageBytes":1000`), ""},
-		"size of words":    {fmt.Sprintf(secret, `5432,"storageBytes":"hunter9 GB"`), "storageBytes"},
-		"size of nothing":  {fmt.Sprintf(secret, `5432,"storageBytes":0`), "storageBytes"},
-		"no host":          {`{"engine":"postgres","username":"u","password":"hunter2","dbname":"d"}`, "host is missing"},
-		"no port":          {`{"engine":"postgres","host":"h","username":"u","password":"hunter2","dbname":"d"}`, ""},
+		"port as a number":        {fmt.Sprintf(secret, "5432"), ""},
+		"port as a string":        {fmt.Sprintf(secret, `"5432"`), ""},
+		"port of words":           {fmt.Sprintf(secret, `"hunter9"`), "port"},
+		"port too large":          {fmt.Sprintf(secret, "65536"), "port"},
+		"no JSON":                 {"hunter2", "JSON object"},
+		"size as a string":        {fmt.Sprintf(secret, `5432,"storageBytes":"1000"`), ""},
+		"size as a number":        {fmt.Sprintf(secret, `5432,"storageBytes":1000`), ""},
+		"connections as a number": {fmt.Sprintf(secret, `5432,"connections":4`), ""},
+		"connections as a string": {fmt.Sprintf(secret, `5432,"connections":"4"`), ""},
+		"no connections":          {fmt.Sprintf(secret, `5432,"connections":0`), "connections"},
+		"too many connections":    {fmt.Sprintf(secret, `5432,"connections":33`), "connections"},
+		"connections of words":    {fmt.Sprintf(secret, `5432,"connections":"hunter9"`), "connections"},
+		"size of words":           {fmt.Sprintf(secret, `5432,"storageBytes":"hunter9 GB"`), "storageBytes"},
+		"size of nothing":         {fmt.Sprintf(secret, `5432,"storageBytes":0`), "storageBytes"},
+		"no host":                 {`{"engine":"postgres","username":"u","password":"hunter2","dbname":"d"}`, "host is missing"},
+		"no port":                 {`{"engine":"postgres","host":"h","username":"u","password":"hunter2","dbname":"d"}`, ""},
 	} {
 		c, err := backup.ParseCredentials([]byte(tt.text))
 		if tt.want == "" && c.Port != 5432 {
@@ -159,6 +164,9 @@ func TestParseCredentials(t *testing.T) {
 		}
 		if sized := strings.Contains(tt.text, "storageBytes"); tt.want == "" && sized != (c.StorageBytes == 1000) {
 			t.Errorf("%s: %d bytes of storage", name, c.StorageBytes)
+		}
+		if limited := strings.Contains(tt.text, "connections"); tt.want == "" && limited != (c.Connections == 4) {
+			t.Errorf("%s: %d connections", name, c.Connections)
 		}
 		switch {
 		case tt.want == "" && err != nil:

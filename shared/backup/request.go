@@ -18,4 +18,7 @@ type RestoreOptions struct {
 	DryRun bool
 	// AcceptUnproven says that the operator knows that nothing proves the file to be complete. Needed for uploads of which that is so.
 	AcceptUnproven bool
+	// AcceptPartial says that the operator knows that a partial backup leaves the other tables empty. Needed for a real run, and for a
+	// dry run that is to be applied.
+	AcceptPartial bool
 }

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,6 +53,7 @@ type WorkerSettings struct {
 	LockBeat           time.Duration // LOCK_BEAT: how often a worker confirms its lock
 	StopBeforeDeadline time.Duration // STOP_BEFORE_DEADLINE: the worker stops itself so long before Lambda would
 	S3Patience         time.Duration // S3_PATIENCE: for how long, at most, a call that S3 refuses for the moment is tried again; 0 is what each kind of call deserves
+	Processors         int           // from AWS_LAMBDA_FUNCTION_MEMORY_SIZE, which Lambda sets: how many the function has; 0 where it is not set
 	PostgresBinDirs    string        // POSTGRES_BIN_DIRS: a glob of the folders that hold pg_dump, one for each major version
 	ApplyWindow        time.Duration // APPLY_WINDOW: how long the copy of a rehearsal is kept, to be applied
 	UndoWindow         time.Duration // UNDO_WINDOW: how long a database that was replaced is kept; 0 is not at all
@@ -114,6 +116,7 @@ func Worker() (WorkerSettings, error) {
 		LockBeat:           r.duration("LOCK_BEAT", DefaultLockBeat, time.Millisecond, time.Hour),
 		StopBeforeDeadline: r.duration("STOP_BEFORE_DEADLINE", DefaultStopBeforeDeadline, time.Second, 10*time.Minute),
 		S3Patience:         r.duration("S3_PATIENCE", 0, 0, 10*time.Minute),
+		Processors:         r.processors(),
 		PostgresBinDirs:    r.optional("POSTGRES_BIN_DIRS", DefaultPostgresBinDirs),
 		ApplyWindow:        r.duration("APPLY_WINDOW", DefaultApplyWindow, time.Minute, 7*24*time.Hour),
 		UndoWindow:         r.duration("UNDO_WINDOW", DefaultUndoWindow, 0, 30*24*time.Hour),
@@ -127,6 +130,24 @@ func Worker() (WorkerSettings, error) {
 		r.fail("LOCK_BEAT", fmt.Sprintf("is %s, which must be less than half of LOCK_EXPIRY (%s)", s.LockBeat, s.LockExpiry))
 	}
 	return s, r.err("worker")
+}
+
+// memoryPerProcessor is the memory, in MiB, at which Lambda gives a function one more processor:
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+const memoryPerProcessor = 1769
+
+// processors is how many processors Lambda gives to a function of this memory: a part of one counts as one.
+func (r *reader) processors() int {
+	text := r.optional("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+	if text == "" {
+		return 0
+	}
+	memory, err := strconv.Atoi(text)
+	if err != nil || memory < 1 {
+		r.fail("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "is not a number of MiB")
+		return 0
+	}
+	return (memory + memoryPerProcessor - 1) / memoryPerProcessor
 }
 
 // Schedule reads the settings of the schedule function.

@@ -16,6 +16,8 @@ func complete() map[string]string {
 		"CRON_KEY_SECRET": "arn:aws:secretsmanager:eu-central-1:000000000000:secret:cron-key",
 		"ISSUER":          "http://127.0.0.1:8082",
 		"CLIENT_ID":       "console",
+
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3008",
 	}
 }
 
@@ -24,7 +26,7 @@ func setAll(t *testing.T, env map[string]string) {
 	t.Helper()
 	for _, name := range []string{"BUCKET", "JOBS_QUEUE_URL", "CRON_KEY_SECRET", "CRON_KEY_GRACE", "ROLE_CLAIM", "ISSUER", "CLIENT_ID", "TOKEN_ORIGIN",
 		"LOG_LEVEL", "LOCK_EXPIRY", "LOCK_BEAT", "STOP_BEFORE_DEADLINE", "S3_PATIENCE", "POSTGRES_BIN_DIRS", "APPLY_WINDOW", "UNDO_WINDOW",
-		"SCHEDULED_DATABASES"} {
+		"SCHEDULED_DATABASES", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"} {
 		t.Setenv(name, env[name])
 	}
 }
@@ -49,7 +51,7 @@ func TestDefaults(t *testing.T) {
 	}
 	wantWorker := WorkerSettings{
 		Bucket: "school-backups", JobsQueueURL: "http://127.0.0.1:8081/000000000000/jobs", LockExpiry: 45 * time.Second, LockBeat: 10 * time.Second,
-		StopBeforeDeadline: 30 * time.Second, PostgresBinDirs: "/usr/lib/postgresql/*/bin", ApplyWindow: time.Hour, UndoWindow: 24 * time.Hour,
+		StopBeforeDeadline: 30 * time.Second, Processors: 2, PostgresBinDirs: "/usr/lib/postgresql/*/bin", ApplyWindow: time.Hour, UndoWindow: 24 * time.Hour,
 	}
 	if worker != wantWorker {
 		t.Errorf("Worker() = %+v, want %+v", worker, wantWorker)
@@ -115,6 +117,7 @@ func TestErrorsNameTheVariable(t *testing.T) {
 		{"TOKEN_ORIGIN", "https://a@tokens.example", api}, {"TOKEN_ORIGIN", "ftp://tokens.example", api},
 		{"CLIENT_ID", "", api}, {"LOG_LEVEL", "loud", api}, {"LOG_LEVEL", "loud", worker}, {"LOCK_EXPIRY", "0s", api}, {"LOCK_EXPIRY", "soon", janitor},
 		{"LOCK_BEAT", "30s", worker}, {"LOCK_BEAT", "-1s", worker}, {"STOP_BEFORE_DEADLINE", "1h", worker}, {"S3_PATIENCE", "-1s", worker}, {"POSTGRES_BIN_DIRS", "[", worker},
+		{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "lots", worker}, {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0", worker},
 		{"SCHEDULED_DATABASES", "school,../x", schedule}, {"APPLY_WINDOW", "59s", worker}, {"APPLY_WINDOW", "169h", worker},
 		{"UNDO_WINDOW", "-1h", worker}, {"UNDO_WINDOW", "721h", worker},
 	}

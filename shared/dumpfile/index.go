@@ -21,7 +21,7 @@ type Kind string
 const (
 	Schema       Kind = "schema"       // header and everything that has to be there before rows
 	Data         Kind = "data"         // rows of one table: comments, and one statement that loads them
-	LargeObjects Kind = "largeObjects" // the content of large objects; several are one text
+	LargeObjects Kind = "largeObjects" // the content of large objects, among the rows; several are one text, in their order
 	Sequences    Kind = "sequences"    // the values of sequences
 	Constraints  Kind = "constraints"  // everything that comes after rows, and the end mark
 )

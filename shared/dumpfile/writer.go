@@ -45,11 +45,11 @@ type Writer struct {
 }
 
 // ranks are the places of kinds in a file.
-var ranks = map[Kind]int{Schema: 0, Data: 1, LargeObjects: 2, Sequences: 3, Constraints: 4, indexKind: lastRank}
+var ranks = map[Kind]int{Schema: 0, Data: 1, LargeObjects: 1, Sequences: 2, Constraints: 3, indexKind: lastRank}
 
 const (
 	indexKind Kind = "index" // the Writer's own: no member that the index tells of
-	lastRank  int  = 5
+	lastRank  int  = 4
 )
 
 // NewWriter begins a file. Nothing is written yet.

@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -40,6 +41,7 @@ type Locks interface {
 // Files is the part of backup.Files that is used here.
 type Files interface {
 	Delete(ctx context.Context, key, versionID string) error
+	OpenRange(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error)
 	PresignDownload(ctx context.Context, key, versionID, filename string, lifetime time.Duration) (url string, expires time.Time, err error)
 }
 
@@ -56,7 +58,7 @@ type Holdings interface {
 
 // Desk starts jobs. Calls with an id return the job of that id as it stands where there is one already; id "" is a new one.
 type Desk interface {
-	StartBackup(ctx context.Context, database backup.Database, id string, by backup.Actor) (backup.Backup, error)
+	StartBackup(ctx context.Context, database backup.Database, id string, s backup.Selection, by backup.Actor) (backup.Backup, error)
 	StartRestore(ctx context.Context, source backup.RestoreSource, id string, o backup.RestoreOptions, by backup.Actor) (backup.Restore, error)
 	Announce(ctx context.Context, database backup.Database, id string, file backup.UploadFile, by backup.Actor) (backup.Upload, error)
 	Receive(ctx context.Context, u backup.Upload) (backup.Upload, error)
@@ -154,6 +156,7 @@ func New(o Options) (*API, error) {
 	})
 	a.registerAccess()
 	a.registerBackups()
+	a.registerContents()
 	a.registerUploads()
 	a.registerRestores()
 	a.registerFollowUps()

@@ -69,8 +69,9 @@ func (a *API) registerBackups() {
 	}, a.listBackups)
 	register(a, route{
 		Route: Route{Method: http.MethodPost, Path: backupsPath, Permission: access.BackupsCreate}, id: "create-backup", tag: "Backups",
-		summary: "Create a backup", text: "Queues a backup and answers with its record. Poll the record until it is created or failed.",
-		status: http.StatusAccepted, refusals: refusals{409: {"idempotency_key_spent"}, 422: {"request_invalid", "idempotency_key_reused"}},
+		summary: "Create a backup", text: "Queues a backup and answers with its record. Poll the record until it is created or failed. Without a body it is of the whole database. " +
+			"One of some tables is partial: it has the whole schema, and the rows of these tables only.",
+		status: http.StatusAccepted, refusals: withBody(refusals{409: {"idempotency_key_spent"}, 422: {"selection_invalid", "idempotency_key_reused"}}),
 	}, a.createBackup)
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: backupPath, Permission: access.BackupsRead}, id: "get-backup", tag: "Backups",
@@ -119,10 +120,22 @@ func (a *API) listBackups(ctx context.Context, in *listBackupsInput) (*output[Ba
 type createBackupInput struct {
 	InDatabase
 	IdempotencyKey
+	Body *Selection
 }
 
 func (a *API) createBackup(ctx context.Context, in *createBackupInput) (*accepted[Backup], error) {
-	id, first, err := a.claim(ctx, in.IdempotencyKey, "create-backup", nil)
+	var s backup.Selection
+	var body any
+	if in.Body != nil {
+		s = backup.Selection{Include: in.Body.Include, Exclude: in.Body.Exclude}
+	}
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	if !s.All() { // no body and an empty one are the same request
+		body = s
+	}
+	id, first, err := a.claim(ctx, in.IdempotencyKey, "create-backup", body)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +144,7 @@ func (a *API) createBackup(ctx context.Context, in *createBackupInput) (*accepte
 			return nil, err
 		}
 	}
-	b, err := a.Desk.StartBackup(ctx, database(ctx), id, actor(ctx))
+	b, err := a.Desk.StartBackup(ctx, database(ctx), id, s, actor(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func (a *API) registerFollowUps() {
 		summary: "Apply what was rehearsed",
 		text: "Puts the rehearsed copy in the live database's place, as it stands: nothing is loaded again. Poll the restore until its followUp has " +
 			"ended; the restore is restored then. The replaced database is kept for an undo, with the rows that came into it since the rehearsal: the copy lacks them.",
-		status: http.StatusAccepted, refusals: withBody(refusals{404: notThere, 409: {"apply_not_possible", "idempotency_key_spent"}, 422: {"confirm_mismatch", "idempotency_key_reused"}}),
+		status: http.StatusAccepted, refusals: withBody(refusals{404: notThere, 409: {"apply_not_possible", "idempotency_key_spent"}, 422: {"confirm_mismatch", "backup_partial", "idempotency_key_reused"}}),
 	}, func(ctx context.Context, in *confirmedInput) (*accepted[Restore], error) {
 		return a.follow(ctx, in, "apply-restore", a.Desk.Apply)
 	})

@@ -280,7 +280,7 @@ func (w *world) created(database string) backup.Backup {
 			w.t.Fatal(err)
 		}
 	}
-	w.files.Put(key, "version-1")
+	w.files.Put(key, "version-1", nil)
 	return b
 }
 

@@ -91,7 +91,9 @@ func (a *API) answer(b *buffer, r *http.Request) {
 		return
 	}
 	// A path is taken as it is written: the redirect to a cleaned one, which ServeMux would give, helps nobody here.
-	if clean := path.Clean("/" + r.URL.Path); clean != r.URL.Path {
+	// A table may have any name.
+	r, named := tableInPath(r)
+	if clean := path.Clean("/" + r.URL.Path); clean != r.URL.Path && !named {
 		writeProblem(b, r, noRoute())
 		return
 	}

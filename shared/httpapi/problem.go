@@ -94,6 +94,9 @@ func notAllowed(p access.Permission) *Problem {
 var statusOf = map[backup.Code]int{
 	"backup_not_created":     http.StatusConflict,
 	"backup_deleting":        http.StatusConflict,
+	"backup_damaged":         http.StatusConflict,
+	"backup_partial":         http.StatusUnprocessableEntity,
+	"selection_invalid":      http.StatusUnprocessableEntity,
 	backup.CodeSourceGone:    http.StatusConflict,
 	backup.CodeBadSecret:     http.StatusConflict,
 	backup.CodeUnsupported:   http.StatusConflict,

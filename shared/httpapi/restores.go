@@ -43,6 +43,7 @@ type RestoreRequest struct {
 	DryRun         *bool  `json:"dryRun,omitempty" default:"true" doc:"Stop before the live database would be replaced, and report. A real run has to be asked for by false."`
 	Confirm        string `json:"confirm,omitempty" maxLength:"63" doc:"For a real run: the database's name, as a person typed it." example:"school"`
 	AcceptUnproven bool   `json:"acceptUnproven,omitempty" doc:"For an upload whose needsAcknowledgement is true: I know that nothing proves the file to be complete."`
+	AcceptPartial  bool   `json:"acceptPartial,omitempty" doc:"For a backup that is partial: I know that the tables whose rows it lacks are empty afterwards. Needed for a real run, and for a dry run that is to be applied."`
 }
 
 // ReportDocument is a restore's report as it is downloaded.
@@ -71,7 +72,7 @@ func (a *API) registerRestores() {
 			"applied while its copy is kept. A real run needs the database's name in confirm, and ends as restored.",
 		sample: restoringSample,
 		status: http.StatusAccepted, refusals: withBody(refusals{404: {"backup_not_found", "upload_not_found"},
-			409: {"backup_not_created", "backup_deleting", "upload_not_accepted", "upload_gone"}, 422: {"confirm_mismatch", "upload_unproven", "idempotency_key_reused"}}),
+			409: {"backup_not_created", "backup_deleting", "upload_not_accepted", "upload_gone"}, 422: {"confirm_mismatch", "upload_unproven", "backup_partial", "idempotency_key_reused"}}),
 	}, a.createRestore)
 	register(a, route{
 		Route: Route{Method: http.MethodGet, Path: restorePath, Permission: access.BackupsRead}, id: "get-restore", tag: "Restores",
@@ -152,7 +153,8 @@ type createRestoreInput struct {
 }
 
 func (a *API) createRestore(ctx context.Context, in *createRestoreInput) (*accepted[Restore], error) {
-	d, o := database(ctx), backup.RestoreOptions{DryRun: in.Body.DryRun == nil || *in.Body.DryRun, AcceptUnproven: in.Body.AcceptUnproven}
+	d, o := database(ctx), backup.RestoreOptions{DryRun: in.Body.DryRun == nil || *in.Body.DryRun, AcceptUnproven: in.Body.AcceptUnproven,
+		AcceptPartial: in.Body.AcceptPartial}
 	if s := in.Body.Source; (s.Backup == "") == (s.Upload == "") {
 		return nil, invalid(FieldError{Location: "body.source", Message: "expected either backup or upload"})
 	}
@@ -202,7 +204,7 @@ func (a *API) findSource(ctx context.Context, s Source, o backup.RestoreOptions)
 	if err != nil {
 		return backup.RestoreSource{}, err
 	}
-	return backup.RestoreSource{Backup: &b}, b.Usable()
+	return backup.RestoreSource{Backup: &b}, b.CanRestore(o)
 }
 
 // confirmed refuses to replace a live database unless somebody has typed its name.

@@ -14,6 +14,8 @@ type Restore struct {
 	Filename       string         `json:"filename" doc:"The name of the file that is restored." example:"school-20261122-031500.sql.gz"`
 	DryRun         bool           `json:"dryRun" doc:"Whether it stops before it would replace the live database."`
 	AcceptUnproven bool           `json:"acceptUnproven,omitempty" doc:"Whether who asked for it knew that nothing proves the file to be complete."`
+	Partial        *Selection     `json:"partial,omitempty" doc:"Of which tables the backup has the rows: the others are empty in the copy. Absent where of all."`
+	AcceptPartial  bool           `json:"acceptPartial,omitempty" doc:"Whether who asked for it knew that the others are empty afterwards. Without it a rehearsal of a partial backup can't be applied."`
 	Summary        *Summary       `json:"summary,omitempty" doc:"What was found, in numbers. Absent until verified."`
 	Held           *Held          `json:"held,omitempty" doc:"The database that it keeps on the server: the copy of a rehearsal, the database that was replaced, or after an undo the one that was replaced by that. Absent where none is kept."`
 	FollowUp       *FollowUp      `json:"followUp,omitempty" doc:"What was last done with it after it had ended, or is being done."`
@@ -129,7 +131,7 @@ type StageOfRestore struct {
 
 func restoreView(r backup.Restore, withLog bool) Restore {
 	v := Restore{Job: jobView(r.Job, withLog), State: r.State, Source: Source{Backup: r.Backup, Upload: r.Upload}, Filename: r.Filename, DryRun: r.DryRun,
-		AcceptUnproven: r.AcceptUnproven, InDoubt: r.InDoubt(), DowntimeSeconds: r.Downtime.Seconds(), SwitchedAt: moment(r.SwitchedAt),
+		AcceptUnproven: r.AcceptUnproven, Partial: selectionView(r.Partial), AcceptPartial: r.AcceptPartial, InDoubt: r.InDoubt(), DowntimeSeconds: r.Downtime.Seconds(), SwitchedAt: moment(r.SwitchedAt),
 		UndoDowntimeSeconds: r.UndoDowntime.Seconds(), UndoneAt: moment(r.UndoneAt)}
 	if h := r.Held; h != nil {
 		v.Held = &Held{Name: h.Name, Bytes: h.Bytes, Until: h.Until.UTC()}

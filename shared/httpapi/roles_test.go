@@ -30,7 +30,7 @@ func TestEveryRoute_ForEveryRole(t *testing.T) {
 		if r.Permission == "" && r.Path != "/api/me" {
 			t.Errorf("%s needs no permission", name)
 		}
-		path := strings.NewReplacer("{database}", "school", "{id}", backup.NewID()).Replace(r.Path)
+		path := strings.NewReplacer("{database}", "school", "{id}", backup.NewID(), "{table}", "public.students").Replace(r.Path)
 		w.do(call{method: r.Method, path: path}).want(http.StatusUnauthorized, "token_missing")
 		for _, role := range append(access.Roles(), "none", "Super-Admin") {
 			a := w.do(call{method: r.Method, path: path, role: role})

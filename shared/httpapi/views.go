@@ -136,6 +136,8 @@ type Backup struct {
 	ServerVersion   string            `json:"serverVersion,omitempty" doc:"Version of the database server." example:"15.18"`
 	ToolVersion     string            `json:"toolVersion,omitempty" doc:"Version of the program that wrote the dump." example:"15.18"`
 	LastRehearsalAt *time.Time        `json:"lastRehearsalAt,omitempty" doc:"When a restore of it was last verified."`
+	Indexed         bool              `json:"indexed,omitempty" doc:"Whether single tables can be read out of the file: it has an index. Absent for older backups, and until created."`
+	Partial         *Selection        `json:"partial,omitempty" doc:"Of which tables the rows are in the file: a restore of the whole leaves the others empty. Absent where of all."`
 	Usable          bool              `json:"usable" doc:"Whether it can be downloaded, restored and deleted."`
 	Unusable        *Refusal          `json:"unusable,omitempty" doc:"Why it can't, where it can't."`
 }
@@ -151,6 +153,7 @@ type Refusal struct {
 type Table struct {
 	Schema string `json:"schema" doc:"The table's schema." example:"public"`
 	Table  string `json:"table" doc:"The table's name." example:"students"`
+	Name   string `json:"name" doc:"Both in one, which is how paths name it: a part with a dot or a quote in it stands in double quotes." example:"public.students"`
 	Rows   int64  `json:"rows" doc:"Rows in the file."`
 	Bytes  int64  `json:"bytes,omitempty" doc:"Bytes of SQL text, before compression. Absent where unknown."`
 }
@@ -168,11 +171,15 @@ type BackupDetail struct {
 	CRC64NVME string        `json:"crc64nvme,omitempty" doc:"CRC-64/NVME of the file in base64, as S3 keeps it and confirmed it. Absent until created." example:"rmPnGqGUuTU="`
 	Location  *FileLocation `json:"location,omitempty" doc:"Where the file lies, to be fetched by the tools of AWS when all else is gone: aws s3api get-object --bucket … --key … --version-id … school.sql.gz. Absent until created."`
 	Tables    []Table       `json:"tables,omitempty" doc:"The tables and their rows: at most the first 10,000 of tableCount. Absent until created."`
+
+	SnapshotSeconds float64 `json:"snapshotSeconds,omitempty" doc:"How long the database server had to keep the moment that was read, in seconds: what was deleted meanwhile stays on its disk. Absent where not known."`
+	Connections     int     `json:"connections,omitempty" doc:"How many connections read at the same time. Absent where not known."`
 }
 
 func backupView(b backup.Backup, withLog bool) Backup {
 	v := Backup{Job: jobView(b.Job, withLog), State: b.State, Filename: b.Filename, Engine: b.Engine, SQLBytes: b.SQLBytes, Rows: b.Rows,
-		TableCount: len(b.Tables), ServerVersion: b.ServerVersion, ToolVersion: b.ToolVersion, LastRehearsalAt: moment(b.LastRehearsal)}
+		TableCount: len(b.Tables), ServerVersion: b.ServerVersion, ToolVersion: b.ToolVersion, LastRehearsalAt: moment(b.LastRehearsal), Indexed: b.Indexed,
+		Partial: selectionView(b.Selection)}
 	if b.File != nil {
 		v.Size, v.SHA256 = b.File.Size, b.File.SHA256
 	}
@@ -190,7 +197,8 @@ func usable(err error) (bool, *Refusal) {
 
 func (a *API) backupDetail(b backup.Backup) BackupDetail {
 	room := maxView
-	v := BackupDetail{Backup: backupView(b, true), Tables: fill(&room, b.Tables, maxRows, tableView)}
+	v := BackupDetail{Backup: backupView(b, true), Tables: fill(&room, b.Tables, maxRows, tableView),
+		SnapshotSeconds: b.SnapshotHeld.Seconds(), Connections: b.Connections}
 	if f := b.File; f != nil {
 		v.CRC64NVME, v.Location = f.CRC64NVME, &FileLocation{Bucket: a.Bucket, Key: f.Key, VersionID: f.VersionID}
 	}
@@ -198,5 +206,5 @@ func (a *API) backupDetail(b backup.Backup) BackupDetail {
 }
 
 func tableView(t backup.TableRows) Table {
-	return Table{Schema: t.Schema, Table: t.Table, Rows: t.Rows, Bytes: t.Bytes}
+	return Table{Schema: t.Schema, Table: t.Table, Name: tableName(t), Rows: t.Rows, Bytes: t.Bytes}
 }

@@ -111,6 +111,7 @@ func (r *backupRun) dump(ctx context.Context, engine backup.Engine, t backup.Tar
 	if err == nil {
 		r.note(time.Now(), fmt.Sprintf("Read %d rows of %d tables: %d bytes of SQL text, by a dump program of version %s.",
 			backup.TotalRows(d.Tables), len(d.Tables), d.SQLBytes, d.ToolVersion))
+		r.note(time.Now(), fmt.Sprintf("%d connections read; the server kept the moment that they saw for %.1f s.", d.Connections, d.SnapshotHeld.Seconds()))
 	}
 	return d, err
 }

@@ -23,13 +23,19 @@ type Desk struct {
 }
 
 // StartBackup records a backup of database and rings for a worker. id is "" for a new one; a job with that id that is
-// there already is returned as it stands, so a repeated request makes one backup.
-func (d *Desk) StartBackup(ctx context.Context, database backup.Database, id string, by backup.Actor) (backup.Backup, error) {
+// there already is returned as it stands, so a repeated request makes one backup. s says of which tables the rows are wanted.
+func (d *Desk) StartBackup(ctx context.Context, database backup.Database, id string, s backup.Selection, by backup.Actor) (backup.Backup, error) {
+	if err := s.Check(); err != nil {
+		return backup.Backup{}, err
+	}
 	id, now := orNew(id), time.Now().UTC()
 	b := backup.Backup{Job: newJob(id, database.Name, by, now), Filename: Filename(database.Name, id), Engine: database.Engine}
+	if !s.All() {
+		b.Selection, b.Filename = &s, partialFilename(database.Name, id)
+	}
 	return start(ctx, d, d.Backups, request[backup.Backup]{
 		job: backup.OpenJob{Database: database.Name, Kind: backup.BackupJob, ID: id}, record: b, state: func(b backup.Backup) backup.State { return b.State },
-		entry: backup.Entry{Actor: by, Action: "backup.create", At: now},
+		entry: backup.Entry{Actor: by, Action: "backup.create", At: now, Detail: selected(b)},
 	})
 }
 
@@ -54,13 +60,16 @@ func (d *Desk) StartRestore(ctx context.Context, source backup.RestoreSource, id
 
 // restoreOf pins what is to be restored.
 func restoreOf(source backup.RestoreSource, o backup.RestoreOptions, now time.Time) (r backup.Restore, err error) {
-	r.DryRun, r.AcceptUnproven = o.DryRun, o.AcceptUnproven
+	r.DryRun, r.AcceptUnproven, r.AcceptPartial = o.DryRun, o.AcceptUnproven, o.AcceptPartial
 	switch b, u := source.Backup, source.Upload; {
 	case b != nil:
-		if err := b.Usable(); err != nil {
+		if err := b.CanRestore(o); err != nil {
 			return r, err
 		}
 		r.Database, r.Backup, r.Filename, r.Source = b.Database, b.ID, b.Filename, *b.File
+		if b.Partial() {
+			r.Partial = b.Selection
+		}
 	case u != nil:
 		if err := u.CanRestore(o, now); err != nil {
 			return r, err
@@ -156,8 +165,21 @@ func orNew(id string) string {
 }
 
 // Filename is what a backup is downloaded as, and the last segment of its key: school-20261122-031500.sql.gz, in UTC.
-func Filename(database, id string) string {
-	return fmt.Sprintf("%s-%s.sql.gz", database, backup.IDTime(id).Format("20060102-150405"))
+func Filename(database, id string) string { return stem(database, id) + ".sql.gz" }
+
+// partialFilename is that of a partial backup, which nothing else may tell from a whole one once it is on somebody's disk.
+func partialFilename(database, id string) string { return stem(database, id) + "-partial.sql.gz" }
+
+func stem(database, id string) string {
+	return fmt.Sprintf("%s-%s", database, backup.IDTime(id).Format("20060102-150405"))
+}
+
+// selected is what the activity log says of a backup's selection, "" where it is whole.
+func selected(b backup.Backup) string {
+	if !b.Partial() {
+		return ""
+	}
+	return "Partial: " + b.Selection.String() + "."
 }
 
 // FileKey is where a backup's file lies in the bucket.

@@ -96,7 +96,7 @@ var (
 
 func (w *world) startBackup() backup.Backup {
 	w.t.Helper()
-	b, err := w.desk.StartBackup(w.t.Context(), school, "", anna)
+	b, err := w.desk.StartBackup(w.t.Context(), school, "", backup.Selection{}, anna)
 	if err != nil {
 		w.t.Fatalf("start backup: %v", err)
 	}

@@ -283,14 +283,14 @@ func TestStartBackup_TheSameIDMakesOneJob(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if b, err := w.desk.StartBackup(t.Context(), school, id, anna); err != nil || b.ID != id {
+			if b, err := w.desk.StartBackup(t.Context(), school, id, backup.Selection{}, anna); err != nil || b.ID != id {
 				t.Errorf("start: %v, %+v", err, b)
 			}
 		})
 	}
 	wg.Wait()
 	w.work("first")
-	if b, err := w.desk.StartBackup(t.Context(), school, id, anna); err != nil || b.State != backup.Created {
+	if b, err := w.desk.StartBackup(t.Context(), school, id, backup.Selection{}, anna); err != nil || b.State != backup.Created {
 		t.Errorf("asked again after the end: %v, %s", err, b.State)
 	}
 	w.work("first")

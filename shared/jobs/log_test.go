@@ -37,6 +37,7 @@ func TestBackup_LogTellsWhatHappened(t *testing.T) {
 	b := w.created()
 	want := []string{"Attempt 1 began, by worker first.", "Connected to the database server, of version 15.18.",
 		"Read 2 rows of 1 tables: " + strconv.Itoa(len(dumpText)) + " bytes of SQL text, by a dump program of version 16.1.",
+		"2 connections read; the server kept the moment that they saw for N s.",
 		"Stored the file: " + strconv.Itoa(int(b.File.Size)) + " bytes, compressed.",
 		"S3 confirmed it as version " + b.File.VersionID + ", with the CRC-64/NVME " + b.File.CRC64NVME + ".", "Ended as created."}
 	if got := told(t, b.Job); !cmp.Equal(got, want) {

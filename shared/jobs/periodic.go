@@ -37,7 +37,7 @@ func (p *Periodic) Start(ctx context.Context, source string, names []string, at 
 	for i, d := range databases {
 		group.Go(func() error {
 			id := backup.DeriveID(at.Truncate(time.Minute), source, d.Name)
-			if backups[i], errs[i] = p.Desk.StartBackup(ctx, d, id, by); errs[i] != nil {
+			if backups[i], errs[i] = p.Desk.StartBackup(ctx, d, id, backup.Selection{}, by); errs[i] != nil {
 				errs[i] = fmt.Errorf("start backup of %s: %w", d.Name, errs[i])
 			}
 			return nil

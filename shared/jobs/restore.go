@@ -80,6 +80,8 @@ type restoreRun struct {
 	restore backup.Restore
 	began   time.Time
 	report  backup.Report
+	// warnings are of the source: they come before those of the server.
+	warnings []string
 	// holding says that there may be a holding, clean that nothing of this restore is on the server, and leftParked that a copy is that
 	// was parked in vain.
 	holding, clean, leftParked bool
@@ -202,7 +204,7 @@ func (r *restoreRun) fill(ctx context.Context, staged backup.Staged, src source)
 		r.report.LiveBytes, r.report.CopyBytes = c.LiveBytes, c.CopyBytes
 		return err
 	})
-	r.report.Warnings = staged.Warnings() // the comparison adds to them
+	r.report.Warnings = append(r.warnings, staged.Warnings()...) // the comparison adds to them
 	if err != nil {
 		return fmt.Errorf("compare: %w", err)
 	}

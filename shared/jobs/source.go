@@ -57,6 +57,12 @@ func (r *restoreRun) source(ctx context.Context) (source, error) {
 	case *b.File != r.restore.Source:
 		return source{}, backupWords.hasChanged()
 	}
+	if err := b.CanRestore(backup.RestoreOptions{DryRun: r.restore.DryRun, AcceptPartial: r.restore.AcceptPartial}); err != nil {
+		return source{}, err
+	}
+	if b.Partial() {
+		r.warnings = append(r.warnings, fmt.Sprintf("The backup is partial, with %s: all other tables of the copy are empty.", b.Selection))
+	}
 	return source{
 		file: r.restore.Source, what: backupWords, want: backup.Want{Tables: b.Tables, Exact: true},
 		need: backup.Need{SQLBytes: b.SQLBytes, Tables: b.Tables, ServerVersion: b.ServerVersion},

@@ -70,7 +70,7 @@ func TestSweep_AJobMayWaitForWorkersThatAreBusyWithOtherDatabases(t *testing.T) 
 	w := newWorld(t)
 	id := w.startBackup().ID
 	w.changeBackup(id, ago(3*time.Hour))
-	if _, err := w.desk.StartBackup(t.Context(), backup.Database{Name: "other", Engine: backup.Postgres}, "", anna); err != nil {
+	if _, err := w.desk.StartBackup(t.Context(), backup.Database{Name: "other", Engine: backup.Postgres}, "", backup.Selection{}, anna); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.locks().Acquire(t.Context(), "other", "busy"); err != nil {

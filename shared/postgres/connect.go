@@ -106,6 +106,9 @@ func (e *Engine) config(c backup.Credentials, a backup.Attempt, l login) (*pgx.C
 		return nil, &backup.Error{Code: backup.CodeBadSecret, Text: "The database's secret does not describe a connection.",
 			Hint: "Check host, port, sslmode and the certificates.", Cause: err}
 	}
+	// A network that is gone without a word must not hold a job for as long as the system would wait.
+	dialer := net.Dialer{Timeout: connectTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 6}}
+	config.DialFunc = dialer.DialContext
 	config.Password = l.password.Reveal()
 	config.ConnectTimeout = connectTimeout
 	// Settings of the role or the database must not change what our statements mean or end them early. Those given at the start

@@ -5,84 +5,401 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
+	"slices"
 	"strconv"
-	"syscall"
+	"strings"
+	"sync"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
-	"github.com/backup-restore/backup-restore/shared/sqltext"
+	"github.com/backup-restore/backup-restore/shared/dumpfile"
 )
 
-// Dump runs pg_dump and passes its output to w while counting what it holds.
-func (e *Engine) Dump(ctx context.Context, t backup.Target, a backup.Attempt, _ backup.Selection, w io.Writer, report func(backup.Progress)) (backup.Dumped, error) {
-	s, size, err := e.survey(ctx, t, a)
-	if err != nil {
-		return backup.Dumped{}, err
-	}
-	d := backup.Dumped{ConnectedAt: time.Now().UTC(), ServerVersion: s.text}
-	found, err := e.tools(ctx)
-	if err != nil {
-		return d, err
-	}
-	program, err := choose(found, s)
-	if err != nil {
-		return d, err
-	}
-	d.ToolVersion = program.version
-	run, err := start(ctx, program.path, dumpArguments(s), e.dumpEnvironment(t, a))
-	if err != nil {
-		return d, &backup.Error{Code: backup.CodeToolFailed, Cause: err,
-			Text: "pg_dump could not be started.", Hint: "Check the worker's image: the cause is in its log."}
-	}
-	progress := newMeter(backup.Progress{TablesTotal: size.tables, BytesTotal: size.bytes}, report)
-	zip, err := gzip.NewWriterLevel(w, 5)
-	if err != nil {
-		return d, err
-	}
-	c := &census{in: &watched{r: run.out, w: zip}, progress: progress}
-	if err := c.take(); err != nil {
-		return d, e.brokenDump(ctx, t, run, c, err)
-	}
-	if err := run.wait(); err != nil {
-		return d, dumpFailure(ctx, t, run.errors.String(), err)
-	}
-	if !c.complete {
-		return d, cutDump(t, run.errors.String(), nil)
-	}
-	if err := zip.Close(); err != nil {
-		return d, fmt.Errorf("pass on the dump: %w", err)
-	}
-	progress.finish()
-	d.SQLBytes, d.Tables = c.in.n, c.tables
-	return d, nil
+// tries is how often a dump begins again because tables were changed in the instant in which it began.
+const tries = 8
+
+// dumping is one try at a dump.
+type dumping struct {
+	e         *Engine
+	t         backup.Target
+	a         backup.Attempt
+	selection backup.Selection
+	w         io.Writer
+	tool      tool
+	server    server
+	charset   charset
+	progress  *meter
+	strange   map[uint32]bool // tables that pg_dump does not take for the database's
+
+	snapshot *snapshot
+	archive  *archive
+	objects  *objectDump
+	file     *dumpfile.Writer
+	out      backup.Dumped
+
+	mu     sync.Mutex
+	tables []backup.TableRows // as counted, by their number in the file
+	left   []int              // pieces of each that are not read
 }
 
-// survey connects before pg_dump does: its errors can be told apart, and the server's version decides on the program.
-func (e *Engine) survey(ctx context.Context, t backup.Target, a backup.Attempt) (server, estimate, error) {
-	conn, err := e.connect(ctx, t, a, secretLogin(t, t.Credentials.DBName))
+// Dump writes a dump file: the schema by pg_dump, the rows by several COPYs at the same time, all from one snapshot.
+func (e *Engine) Dump(ctx context.Context, t backup.Target, a backup.Attempt, s backup.Selection, w io.Writer, report func(backup.Progress)) (backup.Dumped, error) {
+	d := &dumping{e: e, t: t, a: a, selection: s, w: w, strange: map[uint32]bool{}}
+	for i := 1; ; i++ {
+		err := d.try(ctx, report)
+		if !errors.Is(err, errChanged) {
+			return d.out, err
+		}
+		e.log.InfoContext(ctx, "dump began again", "backup", a.Job, "attempt", a.Number, "try", i, "cause", err)
+		if i == tries {
+			return d.out, &backup.Error{Code: backup.CodeToolFailed, Cause: err,
+				Text: "Tables were changed again and again while the backup tried to begin.",
+				Hint: "Nothing was kept. Create a new backup when no migration is running: ALTER, CREATE and DROP TABLE are in its way."}
+		}
+	}
+}
+
+// try dumps. errChanged says that nothing was written and that it is worth another try.
+func (d *dumping) try(ctx context.Context, report func(backup.Progress)) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	conn, err := d.e.connect(ctx, d.t, d.a, secretLogin(d.t, d.t.Credentials.DBName))
 	if err != nil {
-		return server{}, estimate{}, err
+		return err
 	}
 	defer closing(ctx, conn)
-	s, err := readServer(ctx, conn)
-	if err != nil {
-		return server{}, estimate{}, err
+	if d.server, err = readServer(ctx, conn); err != nil {
+		return err
 	}
-	return s, e.readEstimate(ctx, conn), nil
+	d.charset = charsetOf(d.server)
+	if d.out.ConnectedAt.IsZero() {
+		d.out.ConnectedAt, d.out.ServerVersion = time.Now().UTC(), d.server.text
+	}
+	found, err := d.e.tools(ctx)
+	if err != nil {
+		return err
+	}
+	if d.tool, err = choose(found, d.server); err != nil {
+		return err
+	}
+	d.out.ToolVersion = d.tool.version
+	if d.snapshot, err = d.e.takeSnapshot(ctx, conn, d.t, d.charset, d.selection); err != nil {
+		return err
+	}
+	if err := d.readSchema(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.archive.remove()) }()
+	// After pg_dump, which needs connections as well: where there are few, it has to have its own.
+	sessions, err := d.open(ctx)
+	// Whatever happens, the server is rid of the snapshot when this returns.
+	defer func() {
+		cancel()
+		for _, s := range sessions {
+			s.close()
+		}
+		d.out.SnapshotHeld = time.Since(d.snapshot.since)
+	}()
+	if err != nil {
+		return err
+	}
+	return d.write(ctx, sessions, report)
 }
 
-// dumpArguments: the connection is in the environment, so that no name can be taken for an option or a connection string. The
-// text is UTF-8 whatever the database's encoding, so that names can be read by people and in JSON; bytes without an encoding
-// stay as they are.
-func dumpArguments(s server) []string {
-	args := []string{"--format=plain", "--no-password", "--lock-wait-timeout=120s"}
-	if s.charset != "SQL_ASCII" && s.charset != "MULE_INTERNAL" {
-		args = append(args, "--encoding=UTF8")
+// open makes the sessions that read rows. The first is that which holds the locks.
+func (d *dumping) open(ctx context.Context) (sessions []*reader, err error) {
+	first, err := newReader(ctx, d.snapshot.conn)
+	if err != nil {
+		return nil, fmt.Errorf("take over the session of the snapshot: %w", err)
 	}
-	return args
+	sessions = append(sessions, first)
+	for len(sessions) < d.e.connections(d.t) {
+		s, err := d.openOne(ctx)
+		var told *backup.Error
+		if errors.As(err, &told) && told.Code == backup.CodeNoConnections {
+			d.e.log.WarnContext(ctx, "fewer connections than wanted", "backup", d.a.Job, "attempt", d.a.Number, "connections", len(sessions))
+			break
+		}
+		if err != nil {
+			return sessions, err
+		}
+		sessions = append(sessions, s)
+	}
+	d.out.Connections = len(sessions)
+	return sessions, nil
+}
+
+func (d *dumping) openOne(ctx context.Context) (*reader, error) {
+	conn, err := d.e.connect(ctx, d.t, d.a, secretLogin(d.t, d.t.Credentials.DBName))
+	if err != nil {
+		return nil, err
+	}
+	for _, sql := range append([]string{d.join()}, settings(d.charset)...) {
+		if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
+			closing(ctx, conn)
+			return nil, dumpError(ctx, d.t, err)
+		}
+	}
+	return newReader(ctx, conn)
+}
+
+// join makes a session see what the snapshot shows. It holds no locks of its own, and must not wait for one behind somebody who waits for ours.
+func (d *dumping) join() string {
+	return fmt.Sprintf("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT %s; SET lock_timeout = %d",
+		literal(d.snapshot.id), toolWait.Milliseconds())
+}
+
+// toolWait is how long others than the session with the locks wait for one. They share theirs with everybody who reads, so what makes them
+// wait is somebody who waits for us to end.
+const toolWait = 3 * time.Second
+
+// readSchema has pg_dump read the schema, and get ready to write large objects.
+func (d *dumping) readSchema(ctx context.Context) (err error) {
+	if d.archive, err = d.e.dumpSchema(ctx, d.t, d.a, d.tool, d.snapshot.id, d.charset); err != nil {
+		return inTheWay(err)
+	}
+	if err := d.agree(ctx); err != nil {
+		return errors.Join(err, d.archive.remove())
+	}
+	if d.snapshot.objects {
+		if d.objects, err = d.e.startObjects(ctx, d.t, d.a, d.tool, d.snapshot.id, d.charset); err != nil {
+			return errors.Join(inTheWay(err), d.archive.remove())
+		}
+	}
+	return nil
+}
+
+// waitedInVain is what pg_dump says when --lock-wait-timeout has passed: it sets statement_timeout for that.
+const waitedInVain = "due to statement timeout"
+
+// inTheWay tells a pg_dump that waited in vain, and so has to begin again with a new snapshot: it waits for somebody who waits for the locks
+// that we hold.
+func inTheWay(err error) error {
+	var told *backup.Error
+	if errors.As(err, &told) && strings.Contains(told.Log, waitedInVain) {
+		return fmt.Errorf("%w: %w", errChanged, err)
+	}
+	return err
+}
+
+// agree compares our list of tables with pg_dump's, which decides what belongs to the database. A difference is that of a case which we do
+// not know: rows of a table that the schema does not make can't be restored, and a table whose rows are not read would be empty.
+func (d *dumping) agree(ctx context.Context) error {
+	made, err := d.archive.tables(ctx)
+	if err != nil {
+		return err
+	}
+	again := false
+	for _, r := range d.snapshot.relations {
+		if r.Extension == "" && !made[r.OID] && !d.strange[r.OID] {
+			d.e.log.WarnContext(ctx, "table not in the schema", "table", r.Quoted)
+			d.strange[r.OID], again = true, true
+		}
+		delete(made, r.OID)
+	}
+	if again {
+		return errChanged
+	}
+	for oid := range made {
+		return &backup.Error{Code: backup.CodeUnsupported, Cause: fmt.Errorf("the schema has the table with the OID %d, of which the rows are not read", oid),
+			Text: "The database has a table of a kind that can't be backed up.", Hint: "Nothing was kept. Report it, with the worker's log."}
+	}
+	return nil
+}
+
+// write writes the file.
+func (d *dumping) write(ctx context.Context, sessions []*reader, report func(backup.Progress)) error {
+	d.file = dumpfile.NewWriter(d.w, dumpfile.Options{Level: d.e.level, Head: dumpfile.Index{
+		Engine: string(backup.Postgres), ServerVersion: d.server.text, ToolVersion: d.tool.version, Encoding: string(d.charset)}})
+	pieces, total, err := d.plan(len(sessions))
+	if err != nil {
+		return err
+	}
+	d.progress = newMeter(backup.Progress{TablesTotal: len(d.tables), BytesTotal: total}, report)
+	if err := d.member(dumpfile.Schema, func(w io.Writer) error { return d.archive.preData(ctx, w) }); err != nil {
+		return err
+	}
+	if err := d.rows(ctx, sessions, newPlan(pieces)); err != nil {
+		return err
+	}
+	if err := d.member(dumpfile.Sequences, d.setSequences); err != nil {
+		return err
+	}
+	if err := d.member(dumpfile.Constraints, func(w io.Writer) error { return d.archive.postData(ctx, w) }); err != nil {
+		return err
+	}
+	index, err := d.file.Close()
+	if err != nil {
+		return fmt.Errorf("pass on the dump: %w", err)
+	}
+	return d.finish(index)
+}
+
+// plan makes the wanted tables known to the file, and pieces of them.
+func (d *dumping) plan(sessions int) (pieces []piece, total int64, err error) {
+	if err := d.checkSelection(); err != nil {
+		return nil, 0, err
+	}
+	total = 2 * d.snapshot.large // as hex digits
+	var wanted []*relation
+	for i := range d.snapshot.relations {
+		r := &d.snapshot.relations[i]
+		if r.Head || d.strange[r.OID] || !r.wanted(d.selection) {
+			continue
+		}
+		wanted = append(wanted, r)
+		total += r.bytes()
+	}
+	if d.server.major() < 14 {
+		sessions = 1 // it can't go to a page, so no table is cut
+	}
+	for _, r := range wanted {
+		number := d.file.AddTable(dumpfile.Table{Schema: r.Schema, Name: r.Name, Columns: r.columns, Key: r.key, Extension: r.Extension})
+		d.tables = append(d.tables, backup.TableRows{Schema: r.Schema, Table: r.Name})
+		parts := cut(r, number, total, sessions, d.e.rangeBytes)
+		d.left = append(d.left, len(parts))
+		pieces = append(pieces, parts...)
+	}
+	return pieces, total, nil
+}
+
+// member writes a member that is no table's.
+func (d *dumping) member(kind dumpfile.Kind, write func(io.Writer) error) error {
+	m := d.file.Member(kind, -1)
+	defer m.Discard()
+	if err := write(m); err != nil {
+		return err
+	}
+	d.progress.note(func(p *backup.Progress) { p.Bytes += m.Bytes() })
+	if err := m.Close(); err != nil {
+		return fmt.Errorf("pass on the dump: %w", err)
+	}
+	return nil
+}
+
+func (d *dumping) setSequences(w io.Writer) error {
+	for _, p := range d.snapshot.positions {
+		if _, err := io.WriteString(w, p.text()); err != nil {
+			return fmt.Errorf("pass on the dump: %w", err)
+		}
+	}
+	return nil
+}
+
+// rows reads all tables, by all sessions, and beside them the large objects.
+func (d *dumping) rows(ctx context.Context, sessions []*reader, p *plan) error {
+	group, working := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(working, p.stop)
+	defer stop()
+	for i, s := range sessions {
+		group.Go(func() error { return d.session(working, s, p, i == 0) })
+	}
+	if d.objects != nil {
+		group.Go(func() error {
+			return d.objects.pass(working, d.file, func(n int64) { d.progress.note(func(p *backup.Progress) { p.Bytes += n }) })
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	// Had the session with the locks ended before, a table could have been emptied that others had not read yet: TRUNCATE is seen by every
+	// snapshot.
+	for _, s := range sessions {
+		if err := s.exec("COMMIT"); err != nil {
+			return dumpError(ctx, d.t, err)
+		}
+	}
+	return nil
+}
+
+// session reads pieces until none is left.
+func (d *dumping) session(ctx context.Context, s *reader, p *plan, first bool) error {
+	// A read that waits for the server ends when another session has failed.
+	stop := context.AfterFunc(ctx, s.abort)
+	defer stop()
+	for {
+		next, ok := p.take(first)
+		if !ok {
+			return context.Cause(ctx)
+		}
+		err := d.read(ctx, s, next)
+		if sqlState(err) == lockNotAvailable && !first {
+			p.leave(next)
+			if err = s.exec("ROLLBACK; " + d.join()); err != nil {
+				err = dumpError(ctx, d.t, err)
+			}
+		}
+		if !first {
+			p.done()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// finish says what was dumped.
+func (d *dumping) finish(index *dumpfile.Index) error {
+	for i, t := range index.Tables {
+		if d.tables[i].Rows != t.Rows {
+			return fmt.Errorf("count the rows of %s: %d were read, %d are in the file", t.Name, d.tables[i].Rows, t.Rows)
+		}
+		d.tables[i].Bytes = t.Bytes
+	}
+	for _, m := range index.Members { // the index itself is no part of the dump
+		d.out.SQLBytes += m.Bytes
+	}
+	d.progress.note(func(p *backup.Progress) { p.Bytes, p.Table = d.out.SQLBytes, "" })
+	d.progress.finish()
+	d.out.Tables, d.out.Indexed = d.tables, true
+	return nil
+}
+
+// count adds up the rows of a table.
+func (d *dumping) count(table int, rows int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tables[table].Rows += rows
+}
+
+// done says that a piece of a table is read.
+func (d *dumping) done(table int) {
+	d.mu.Lock()
+	d.left[table]--
+	whole := d.left[table] == 0
+	d.mu.Unlock()
+	if whole {
+		d.progress.note(func(p *backup.Progress) { p.TablesDone++ })
+	}
+}
+
+// checkSelection refuses a selection of which the file could not be restored: rows that refer to rows which are left out.
+func (d *dumping) checkSelection() error {
+	if d.selection.All() {
+		return nil
+	}
+	wanted, heads := map[uint32]bool{}, map[string]uint32{}
+	for _, r := range d.snapshot.relations {
+		wanted[r.OID] = r.Head || r.wanted(d.selection)
+		if r.Head {
+			heads[r.Schema+"."+r.Name] = r.OID
+		}
+	}
+	for _, r := range d.snapshot.relations { // the rows of a partitioned table are those of its parts
+		for _, whole := range r.Names {
+			wanted[heads[whole]] = wanted[heads[whole]] && wanted[r.OID]
+		}
+	}
+	i := slices.IndexFunc(d.snapshot.references, func(f reference) bool { return wanted[f.From] && !wanted[f.To] })
+	if i < 0 {
+		return nil
+	}
+	f := d.snapshot.references[i]
+	return &backup.Error{Code: backup.CodeBadSelection,
+		Text: fmt.Sprintf("The rows of %s are wanted without those of %s, to which they refer by %s: the file could not be restored.", f.FromName, f.ToName, f.Constraint),
+		Hint: "Nothing was kept. Include both tables, or leave both out."}
 }
 
 // dumpEnvironment is all that pg_dump is told. The password is here and nowhere else: arguments can be read by every process
@@ -101,122 +418,4 @@ func (e *Engine) dumpEnvironment(t backup.Target, a backup.Attempt) []string {
 		env = append(env, "PGSSLROOTCERT="+e.rootCert)
 	}
 	return env
-}
-
-// brokenDump ends pg_dump after its text could not be read, understood or passed on to the end.
-func (e *Engine) brokenDump(ctx context.Context, t backup.Target, run *process, c *census, err error) error {
-	if !c.in.ended {
-		run.abandon()
-		switch {
-		case c.in.writeErr != nil:
-			return fmt.Errorf("pass on the dump: %w", c.in.writeErr)
-		case ctx.Err() != nil:
-			return fmt.Errorf("dump %s: %w", t.Name, ctx.Err())
-		}
-		return fmt.Errorf("read the dump of %s: %w", t.Name, err)
-	}
-	// The text ended in the middle of something. The exit code may know why.
-	if exit := run.wait(); exit != nil {
-		return dumpFailure(ctx, t, run.errors.String(), exit)
-	}
-	return cutDump(t, run.errors.String(), err)
-}
-
-func cutDump(t backup.Target, log string, cause error) error {
-	return &backup.Error{Code: backup.CodeDumpCut, Cause: cause, Log: cleanLog(log, t.Credentials.Password),
-		Text: "pg_dump ended without an error, but the end of the dump is missing.",
-		Hint: "Nothing was kept. Create a new backup; if it happens again, check the worker's memory and the server's log."}
-}
-
-// watched reads from r and writes all of it to w, and knows which of the two failed.
-type watched struct {
-	r        io.Reader
-	w        io.Writer
-	n        int64
-	ended    bool // r came to its end
-	writeErr error
-}
-
-func (t *watched) Read(p []byte) (int, error) {
-	if t.writeErr != nil {
-		return 0, t.writeErr
-	}
-	n, err := t.r.Read(p)
-	t.n += int64(n)
-	if n > 0 {
-		if _, t.writeErr = t.w.Write(p[:n]); t.writeErr != nil {
-			return 0, t.writeErr
-		}
-	}
-	t.ended = t.ended || errors.Is(err, io.EOF)
-	return n, err
-}
-
-// census counts the rows of every table of a dump as they go by.
-type census struct {
-	in       *watched
-	progress *meter
-	tables   []backup.TableRows
-	complete bool // the end mark was seen
-}
-
-// take reads to the end.
-func (c *census) take() error {
-	scanner := sqltext.NewScanner(c.in, sqltext.Options{MaxStatement: maxStatement})
-	for {
-		item, err := scanner.Next()
-		if errors.Is(err, io.EOF) {
-			_, c.complete = scanner.EndMark()
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if item.Kind == sqltext.Copy {
-			err = c.count(scanner, item)
-		}
-		if err != nil {
-			return err
-		}
-		c.progress.note(func(p *backup.Progress) { p.Bytes = c.in.n })
-	}
-}
-
-// count reads one table.
-func (c *census) count(scanner *sqltext.Scanner, item sqltext.Item) error {
-	schema, table, _, ok := sqltext.CopyTarget(item.Text)
-	if !ok {
-		return fmt.Errorf("line %d: COPY without a table", item.Line)
-	}
-	rows := backup.TableRows{Schema: schema, Table: table}
-	total := c.progress.p.Rows
-	data, buffer := scanner.CopyData(), make([]byte, 64<<10)
-	for {
-		n, err := data.Read(buffer)
-		rows.Bytes += int64(n)
-		c.progress.note(func(p *backup.Progress) {
-			p.Table, p.Bytes, p.Rows = rows.Name(), c.in.n, total+scanner.CopyRows()
-		})
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-	}
-	rows.Rows = scanner.CopyRows()
-	c.tables = append(c.tables, rows)
-	c.progress.note(func(p *backup.Progress) { p.TablesDone, p.Rows, p.Table = p.TablesDone+1, total+rows.Rows, "" })
-	return nil
-}
-
-// signalled is the signal that ended a program, or 0.
-func signalled(err error) syscall.Signal {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			return status.Signal()
-		}
-	}
-	return 0
 }

@@ -1,16 +1,19 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/dumpfile"
 	"github.com/backup-restore/backup-restore/shared/postgres"
 )
 
@@ -23,11 +26,17 @@ func TestEngine_DumpCountsWhatItWrites(t *testing.T) {
 	if since := time.Since(d.ConnectedAt); since < 0 || since > time.Minute {
 		t.Errorf("connected at %s", d.ConnectedAt)
 	}
-	if int64(len(text)) != d.SQLBytes {
-		t.Errorf("SQLBytes = %d, written were %d", d.SQLBytes, len(text))
+	script, index := text[:d.SQLBytes], text[d.SQLBytes:]
+	if !bytes.HasPrefix(index, []byte("-- backup-restore index")) {
+		t.Errorf("behind the %d bytes of the dump comes %.100q", d.SQLBytes, index)
 	}
-	if !strings.Contains(string(text[max(0, len(text)-300):]), "-- PostgreSQL database dump complete") {
-		t.Error("no end mark in the text")
+	for what, n := range map[string]int{"\n\\restrict ": 1, "\n\\unrestrict ": 1, "-- PostgreSQL database dump complete\n": 1, "-- PostgreSQL database dump\n": 1} {
+		if got := bytes.Count(script, []byte(what)); got != n {
+			t.Errorf("%q is %d times in the text", what, got)
+		}
+	}
+	if !bytes.Contains(script[max(0, len(script)-300):], []byte("-- PostgreSQL database dump complete")) {
+		t.Error("the end mark is not at the end")
 	}
 	rows := map[string]int64{}
 	for _, table := range d.Tables {
@@ -109,57 +118,64 @@ func failed(t *testing.T, name string, err error, code backup.Code, says ...stri
 	}
 }
 
-// fake makes a folder with a pg_dump that is a shell script.
-func fake(t *testing.T, version, script string) string {
+// fake makes a folder with a pg_dump and a pg_restore that are shell scripts. In them $real is the folder of the true ones.
+func fake(t *testing.T, version, dump, restore string) string {
 	t.Helper()
-	dir := t.TempDir()
-	text := "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'pg_dump (PostgreSQL) " + version + "'; exit 0; fi\n" + script + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "pg_dump"), []byte(text), 0o755); err != nil {
+	real, err := exec.LookPath("pg_restore")
+	if err != nil {
 		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, script := range map[string]string{"pg_dump": dump, "pg_restore": restore} {
+		text := "#!/bin/sh\nreal=" + filepath.Dir(real) + "\nif [ \"$1\" = --version ]; then echo '" + name + " (PostgreSQL) " + version + "'; exit 0; fi\n" + script + "\n"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
 
-const half = `echo "--
--- PostgreSQL database dump
---
-SET client_encoding = 'UTF8';
-CREATE TABLE public.t (a int);
-COPY public.t (a) FROM stdin;
-1
-2"`
+const (
+	trueDump    = `"$real/pg_dump" "$@"`
+	trueRestore = `"$real/pg_restore" "$@"`
+)
 
-func TestEngine_DumpThatIsNotWholeIsAnError(t *testing.T) {
+func TestEngine_DumpBySchemaToolsThatFailIsAnError(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	whole := half + "\nprintf '\\\\.\\n\\n'\n"
+	w.in("CREATE TABLE public.t (a int); INSERT INTO public.t VALUES (1), (2); ALTER TABLE public.t OWNER TO " + ident(w.app))
 	cases := []struct {
-		name, script string
-		code         backup.Code
-		says         string
+		name, dump, restore string
+		code                backup.Code
+		says                string
 	}{
-		{"ends well inside COPY", half + "\nexit 0", backup.CodeDumpCut, ""},
-		{"ends well without the mark", whole + "exit 0", backup.CodeDumpCut, ""},
-		{"ends well with nothing", "exit 0", backup.CodeDumpCut, ""},
-		{"fails inside COPY", half + "\necho \"out of paper, $PGPASSWORD\" >&2; exit 1", backup.CodeToolFailed, "out of paper, [redacted]"},
-		{"fails after the mark", whole + "echo '-- PostgreSQL database dump complete'; echo sorry >&2; exit 3", backup.CodeToolFailed, "sorry"},
-		{"is killed", half + "\nkill -9 $$", backup.CodeToolFailed, "signal"},
-		{"says too much", "head -c 100000 /dev/zero | tr '\\0' x >&2; echo the end >&2; exit 1", backup.CodeToolFailed, "the end"},
+		{"pg_dump ends well with nothing", "exit 0", trueRestore, backup.CodeDumpCut, "input file is too short"},
+		{"pg_dump ends well and is cut", trueDump + " | head -c 500", trueRestore, backup.CodeDumpCut, "end of file"},
+		{"pg_dump fails", trueDump + "; echo \"out of paper, $PGPASSWORD\" >&2; exit 1", trueRestore, backup.CodeToolFailed, "out of paper, [redacted]"},
+		{"pg_dump is killed", trueDump + "; kill -9 $$", trueRestore, backup.CodeToolFailed, "signal"},
+		{"pg_dump says too much", "head -c 100000 /dev/zero | tr '\\0' x >&2; echo the end >&2; exit 1", trueRestore, backup.CodeToolFailed, "the end"},
+		{"pg_restore ends well and is cut", trueDump, trueRestore + " | head -n -12", backup.CodeDumpCut, ""},
+		{"pg_restore ends well in its header", trueDump, trueRestore + " | head -n 3", backup.CodeDumpCut, ""},
+		{"pg_restore fails after the mark", trueDump, trueRestore + "; echo sorry >&2; exit 3", backup.CodeDumpCut, "sorry"},
 	}
 	for _, c := range cases {
-		engine := postgres.New(postgres.Options{BinDirs: fake(t, "15.99", c.script)})
+		engine := postgres.New(postgres.Options{BinDirs: fake(t, "15.99", c.dump, c.restore)})
 		a := attempt(1)
-		_, err := engine.Dump(context.Background(), w.target, a, backup.Selection{}, &strings.Builder{}, nil)
+		var file bytes.Buffer
+		_, err := engine.Dump(context.Background(), w.target, a, backup.Selection{}, &file, nil)
 		failed(t, c.name, err, c.code, c.says)
+		if _, err := dumpfile.Verify(&file); err == nil {
+			t.Errorf("%s: the file looks whole", c.name)
+		}
 		var e *backup.Error
 		if errors.As(err, &e) && len(e.Log) > 8<<10 {
 			t.Errorf("%s: the log has %d bytes", c.name, len(e.Log))
 		}
 		w.clean(a.Job)
 	}
-	good := postgres.New(postgres.Options{BinDirs: fake(t, "15.99", whole+"echo '-- PostgreSQL database dump complete'\necho")})
+	good := postgres.New(postgres.Options{BinDirs: fake(t, "15.99", trueDump, trueRestore)})
 	if d, err := good.Dump(context.Background(), w.target, attempt(1), backup.Selection{}, &strings.Builder{}, nil); err != nil || len(d.Tables) != 1 || d.Tables[0].Rows != 2 {
-		t.Errorf("the whole script gives %+v, %v: the cases above prove nothing", d, err)
+		t.Errorf("the true tools give %+v, %v: the cases above prove nothing", d, err)
 	}
 }
 
@@ -167,7 +183,7 @@ func TestEngine_DumpByAnOlderToolIsRefusedBeforeItStarts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	mark := filepath.Join(t.TempDir(), "started")
-	engine := postgres.New(postgres.Options{BinDirs: fake(t, "9.6.24", "touch "+mark)})
+	engine := postgres.New(postgres.Options{BinDirs: fake(t, "9.6.24", "touch "+mark, trueRestore)})
 	_, err := engine.Dump(context.Background(), w.target, attempt(1), backup.Selection{}, &strings.Builder{}, nil)
 	failed(t, "older", err, backup.CodeToolTooOld, "9.6.24", serverVersion(w))
 	if _, err := os.Stat(mark); err == nil {
@@ -196,21 +212,26 @@ func (b *brokenWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestEngine_DumpEndsAtOnceWhenItsWriterFails(t *testing.T) {
+func TestEngine_DumpEndsWhenItsWriterFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	mark := filepath.Join(t.TempDir(), "pid")
-	engine := postgres.New(postgres.Options{BinDirs: fake(t, "15.99", "echo $$ >"+mark+"\n"+half+"\nwhile true; do echo 3; done")})
-	a := attempt(1)
-	began := time.Now()
-	_, err := engine.Dump(context.Background(), w.target, a, backup.Selection{}, &brokenWriter{after: 1 << 20}, nil)
-	if !errors.Is(err, errBroken) {
-		t.Errorf("error is %v, want the writer's in its chain", err)
+	w.big()
+	for _, after := range []int{0, 5_000, 1 << 20} {
+		a := attempt(1)
+		_, err := w.engine.Dump(context.Background(), w.target, a, backup.Selection{}, &brokenWriter{after: after}, nil)
+		if !errors.Is(err, errBroken) {
+			t.Errorf("after %d bytes the error is %v, want the writer's in its chain", after, err)
+		}
+		w.clean(a.Job)
 	}
-	if took := time.Since(began); took > 20*time.Second {
-		t.Errorf("it took %v", took)
-	}
-	gone(t, mark)
+}
+
+// big makes tables of some 40 MB of text, most of it in one of them.
+func (w *world) big() {
+	w.t.Helper()
+	w.in(`CREATE TABLE public.big AS SELECT i, repeat(md5(i::text), 8) AS text FROM generate_series(1, 120000) i;
+		CREATE TABLE public.small AS SELECT i, md5(i::text) AS text FROM generate_series(1, 20000) i;
+		ALTER TABLE public.big OWNER TO ` + ident(w.app) + `; ALTER TABLE public.small OWNER TO ` + ident(w.app))
 }
 
 func TestEngine_DumpEndsWithItsContext(t *testing.T) {
@@ -218,7 +239,7 @@ func TestEngine_DumpEndsWithItsContext(t *testing.T) {
 	w := newWorld(t)
 	mark := filepath.Join(t.TempDir(), "pid")
 	// The script ignores polite signals, and has a child that holds its output open.
-	engine := postgres.New(postgres.Options{BinDirs: fake(t, "15.99", "trap '' TERM INT\nsleep 600 &\n"+half+"\necho $$ >"+mark+"\nwait")})
+	engine := postgres.New(postgres.Options{BinDirs: fake(t, "15.99", "trap '' TERM INT\nsleep 600 &\necho $$ >"+mark+"\nwait", trueRestore)})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
@@ -228,11 +249,13 @@ func TestEngine_DumpEndsWithItsContext(t *testing.T) {
 			}
 		}
 	}()
-	_, err := engine.Dump(ctx, w.target, attempt(1), backup.Selection{}, &strings.Builder{}, nil)
+	a := attempt(1)
+	_, err := engine.Dump(ctx, w.target, a, backup.Selection{}, &strings.Builder{}, nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v, want the context's", err)
 	}
 	gone(t, mark)
+	w.clean(a.Job)
 }
 
 // gone waits until no process of the group whose leader's id is in the file is left.

@@ -1,6 +1,7 @@
 // Package postgres dumps and restores PostgreSQL 13 to 18: it implements [backup.Engine].
 //
-// A dump is pg_dump's own, watched while it streams. A restore looks for what would stop it later (preflight.go, need.go, room.go),
+// A dump takes a snapshot under locks (snapshot.go, catalog.go), has pg_dump write the schema (schema.go, largeobjects.go), and reads the rows
+// by several COPYs at the same time (dump.go, pieces.go, copyout.go, copied.go) into a file of shared/dumpfile. A restore looks for what would stop it later (preflight.go, need.go, room.go),
 // builds a copy beside the live database by a login that can do nothing else (loader.go), over the wire protocol and without psql
 // (load.go, policy.go; upload.go for what others wrote), checks it (verify.go), compares it with live (compare.go, objects.go,
 // newest.go), hands it to the owner of live (handover.go) and exchanges the two in one transaction (switch.go, exchange.go). A
@@ -13,6 +14,7 @@ package postgres
 import (
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/dumpfile"
 )
 
 // Options are the engine's settings.
@@ -29,7 +32,11 @@ type Options struct {
 	BinDirs string
 	// RootCert is a file of certificates to trust, for sslmode verify-ca and verify-full; the libraries' own where empty.
 	RootCert string
-	Logger   *slog.Logger
+	// Processors is how many this process may keep busy: as many sessions read or load at the same time, at most. Default: those of the machine.
+	Processors int
+	// Level says how hard dump files are compressed.
+	Level  dumpfile.Level
+	Logger *slog.Logger
 }
 
 // Engine works on PostgreSQL. It is safe for concurrent use.
@@ -38,6 +45,9 @@ type Engine struct {
 	rootCert    string
 	preparedAge time.Duration
 	largeTable  int64
+	rangeBytes  int64
+	processors  int
+	level       dumpfile.Level
 	log         *slog.Logger
 }
 
@@ -48,10 +58,14 @@ func New(o Options) *Engine {
 	if o.BinDirs == "" {
 		o.BinDirs = "/usr/lib/postgresql/*/bin"
 	}
+	if o.Processors == 0 {
+		o.Processors = runtime.GOMAXPROCS(0)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{binDirs: o.BinDirs, rootCert: o.RootCert, preparedAge: preparedAge, largeTable: largeTable, log: o.Logger}
+	return &Engine{binDirs: o.BinDirs, rootCert: o.RootCert, preparedAge: preparedAge, largeTable: largeTable, rangeBytes: rangeBytes,
+		processors: o.Processors, level: o.Level, log: o.Logger}
 }
 
 // prefix begins the names of what a restore makes on the server.

@@ -20,6 +20,8 @@ const (
 	insufficientRight   = "42501"
 	undefinedObject     = "42704"
 	undefinedTable      = "42P01"
+	undefinedSchema     = "3F000"
+	internalError       = "XX000" // among others, of what was dropped while it was looked at
 	duplicateSchema     = "42P06"
 	tooManyConnections  = "53300"
 	diskFull            = "53100"

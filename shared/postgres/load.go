@@ -104,7 +104,7 @@ func (s *staged) Load(ctx context.Context, text backup.Text, report func(backup.
 		return backup.Loaded{}, fmt.Errorf("open the file: %w", err)
 	}
 	defer func() { _ = r.Close() }()
-	in := &watched{r: r, w: io.Discard}
+	in := &watched{r: r}
 	l := &loading{staged: s, scanner: sqltext.NewScanner(in, sqltext.Options{MaxStatement: maxStatement}), in: in,
 		progress: newMeter(backup.Progress{}, report)}
 	if err := l.begin(ctx); err != nil {

@@ -32,6 +32,7 @@ type childPlan struct {
 	Parked      *backup.Parked // to be applied
 	Kept        string         // to be brought back
 	DieAt       string
+	DieWhen     string // this file is there
 	BinDirs     string
 }
 
@@ -65,6 +66,13 @@ func (p *childPlan) run(t *testing.T) {
 	engine := postgres.New(postgres.Options{BinDirs: p.BinDirs})
 	target := backup.Target{Database: backup.Database{Name: "school"}, Credentials: p.Credentials}
 	if p.DieAt == "dump" {
+		go func() {
+			for p.DieWhen != "" {
+				if _, err := os.Stat(p.DieWhen); err == nil {
+					p.die("dump")
+				}
+			}
+		}()
 		_, err := engine.Dump(ctx, target, p.Attempt, backup.Selection{}, &dyingWriter{p: p}, nil)
 		t.Fatal(err)
 	}
@@ -198,8 +206,8 @@ func TestEngine_DumpDiesWithItsWorker(t *testing.T) {
 
 	// One that would not notice the broken pipe for a long time, as pg_dump does while it waits for the server.
 	mark := filepath.Join(t.TempDir(), "pid")
-	script := "trap '' PIPE\necho $$ >" + mark + "\nhead -c 200000 /dev/zero | tr '\\0' '-'\necho\nexec sleep 600"
-	w.crash(childPlan{Attempt: a, DieAt: "dump", BinDirs: fake(t, "99.1", script)})
+	script := "trap '' PIPE\necho $$ >" + mark + ".new\nmv " + mark + ".new " + mark + "\nexec sleep 600"
+	w.crash(childPlan{Attempt: a, DieAt: "dump", DieWhen: mark, BinDirs: fake(t, "99.1", script, trueRestore)})
 	gone(t, mark)
 	if _, err := w.engine.Recover(context.Background(), w.target, backup.Attempt{Job: a.Job, Number: 2}); err != nil {
 		t.Error(describe(err))

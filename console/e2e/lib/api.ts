@@ -65,13 +65,13 @@ export class Api {
     return good(this.client.GET("/api/databases/{database}/backups/{id}", { params: { path: { database, id } } }));
   }
 
-  startBackup(database: string) {
-    return good(this.client.POST("/api/databases/{database}/backups", { params: { path: { database } } }));
+  startBackup(database: string, of?: Schemas["Selection"]) {
+    return good(this.client.POST("/api/databases/{database}/backups", { params: { path: { database } }, body: of }));
   }
 
   /** A backup that has ended, whichever way. */
-  async endedBackup(database: string): Promise<Backup> {
-    const { id } = await this.startBackup(database);
+  async endedBackup(database: string, of?: Schemas["Selection"]): Promise<Backup> {
+    const { id } = await this.startBackup(database, of);
     return until(
       `backup ${id}`,
       () => this.backup(database, id),
@@ -79,8 +79,8 @@ export class Api {
     );
   }
 
-  async createdBackup(database: string): Promise<Backup> {
-    const b = await this.endedBackup(database);
+  async createdBackup(database: string, of?: Schemas["Selection"]): Promise<Backup> {
+    const b = await this.endedBackup(database, of);
     if (b.state !== "created") throw new Error(`backup ${b.id} is ${b.state}: ${JSON.stringify(b.failure)}`);
     return b;
   }

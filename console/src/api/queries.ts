@@ -1,4 +1,5 @@
 import {
+  keepPreviousData,
   QueryClient,
   queryOptions,
   useInfiniteQuery,
@@ -19,6 +20,7 @@ export type UploadDetail = Schemas["UploadDetail"];
 export type Restore = Schemas["Restore"];
 export type RestoreDetail = Schemas["RestoreDetail"];
 export type Report = Schemas["Report"];
+export type Preview = Schemas["Preview"];
 
 export function newQueryClient() {
   return new QueryClient({
@@ -63,6 +65,7 @@ export const keys = {
   backups: (database: string) => ["backups", database] as const,
   inventory: (database: string) => ["backups", database, "inventory"] as const,
   backup: (database: string, id: string) => ["backup", database, id] as const,
+  preview: (database: string, id: string, table: string, limit: number) => ["preview", database, id, table, limit] as const,
   uploads: (database: string) => ["uploads", database] as const,
   upload: (database: string, id: string) => ["upload", database, id] as const,
   restores: (database: string) => ["restores", database] as const,
@@ -141,11 +144,19 @@ export const listBackups = (database: string, filter: BackupFilter, limit: numbe
     api.GET("/api/databases/{database}/backups", { params: { ...path(database), query: { limit, cursor, ...filter } }, signal }),
   );
 
-/** The newest created backup, whatever the inventory shows. */
+/** The newest created backup of the whole database, whatever the inventory shows: from a partial one it could not be brought back. */
 export function useNewestBackup(database: string) {
   return useQuery({
     queryKey: [...keys.backups(database), "newest"],
-    queryFn: async ({ signal }) => (await readOn(listBackups(database, { state: ["created"] }, 1, signal), 1)).items[0] ?? null,
+    queryFn: async ({ signal }) => {
+      const read = listBackups(database, { state: ["created"] }, 1, signal);
+      for (let cursor: string | undefined; ;) {
+        const page = await readOn(read, 1, cursor);
+        const whole = page.items.find((b) => b.partial === undefined);
+        if (whole !== undefined || page.next === undefined) return whole ?? null;
+        cursor = page.next;
+      }
+    },
     refetchInterval: later,
   });
 }
@@ -161,14 +172,36 @@ export function useBackup(database: string, id: string | undefined) {
   return useQuery({ ...backupQuery(database, id ?? ""), enabled: id !== undefined });
 }
 
+/**
+ * The first rows of a table in a backup. They are somebody's data, and it is recorded who looks: they are asked for once, and not kept
+ * when nobody looks at them any more.
+ */
+export function usePreview(database: string, id: string, table: string, limit: number) {
+  return useQuery({
+    queryKey: keys.preview(database, id, table, limit),
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET("/api/databases/{database}/backups/{id}/contents/{table}", {
+          // Encoded once more than the client does: the gateway decodes a path before it looks at it.
+          params: { path: { database, id, table: encodeURIComponent(table) }, query: { limit } },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+    staleTime: Infinity,
+    gcTime: 0,
+  });
+}
+
 /** An Idempotency-Key for one intention: a call that is sent twice is carried out once. */
 const intention = () => ({ "Idempotency-Key": crypto.randomUUID() });
 
 export function useCreateBackup(database: string) {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: () =>
-      answer(api.POST("/api/databases/{database}/backups", { params: { ...path(database), header: intention() } })),
+    /** Of some tables only where a selection is given. */
+    mutationFn: (body: Schemas["Selection"] | undefined) =>
+      answer(api.POST("/api/databases/{database}/backups", { params: { ...path(database), header: intention() }, body })),
     // The row is there at once.
     onSuccess: (backup) =>
       queries.setQueryData<Known<Backup>>([...keys.inventory(database), {}], (known) => known && withItem(known, backup)),

@@ -3,9 +3,11 @@
 package memory
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -232,27 +234,42 @@ func (d Databases) Get(_ context.Context, name string) (backup.Database, error) 
 	return backup.Database{}, fmt.Errorf("get database %s: %w", name, backup.ErrNotFound)
 }
 
-// Files remembers which versions of objects there are, without their bytes.
+// Files remembers which versions of objects there are, and what is in them where a test has said so.
 type Files struct {
 	mu  sync.Mutex
-	all map[string]bool // key + "@" + version
+	all map[string][]byte // key + "@" + version
 }
 
 // NewFiles returns an empty bucket.
-func NewFiles() *Files { return &Files{all: map[string]bool{}} }
+func NewFiles() *Files { return &Files{all: map[string][]byte{}} }
 
-// Put adds a version.
-func (f *Files) Put(key, versionID string) {
+// Put adds a version of that content.
+func (f *Files) Put(key, versionID string, content []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.all[key+"@"+versionID] = true
+	f.all[key+"@"+versionID] = content
 }
 
 // Has reports whether a version is there.
 func (f *Files) Has(key, versionID string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.all[key+"@"+versionID]
+	_, ok := f.all[key+"@"+versionID]
+	return ok
+}
+
+// OpenRange is Files.OpenRange.
+func (f *Files) OpenRange(_ context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	content, ok := f.all[key+"@"+versionID]
+	if !ok {
+		return nil, fmt.Errorf("open %s: %w", key, backup.ErrNotFound)
+	}
+	if n := int64(len(content)); offset < 0 || length < 0 || offset > n || length > n-offset {
+		return nil, fmt.Errorf("open %s: it has %d bytes, not %d from %d on", key, len(content), length, offset)
+	}
+	return io.NopCloser(bytes.NewReader(content[offset:][:length])), nil
 }
 
 // Delete is Files.Delete.

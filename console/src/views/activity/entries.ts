@@ -16,6 +16,7 @@ export const actions: { group: string; items: Action[] }[] = [
       { name: "backup.create", label: "Backup requested" },
       { name: "backup.end", label: "Backup ended" },
       { name: "backup.download", label: "Download of a backup" },
+      { name: "backup.preview", label: "Look into a table of a backup" },
       { name: "backup.delete", label: "Deletion of a backup" },
     ],
   },

@@ -11,20 +11,21 @@ import { refusalOf } from "../../ui/backup";
 import { DeleteBackupButton } from "../../ui/DeleteBackup";
 import { DownloadBackupButton } from "../../ui/DownloadBackup";
 import { Fact, Facts } from "../../ui/Facts";
-import { formatDuration, secondsBetween } from "../../ui/format";
+import { formatDuration, plural, secondsBetween } from "../../ui/format";
 import { GuardedButton } from "../../ui/Guarded";
 import { IconArrowLeft } from "../../ui/icons";
 import { JobProgress } from "../../ui/JobProgress";
 import { Panel } from "../../ui/Panel";
+import { PartialBadge } from "../../ui/PartialBadge";
 import { StateBadge } from "../../ui/StateBadge";
 import { Answer } from "../../ui/States";
 import { Ago, Time, useNow } from "../../ui/Time";
 import classes from "./BackupDetails.module.css";
 import { ByHand } from "./ByHand";
+import { Contents } from "./Contents";
 import { FailurePanel } from "./FailurePanel";
 import { LogPanel } from "./LogPanel";
 import { Proof } from "./Proof";
-import { Tables } from "./Tables";
 
 export default function BackupDetails({ database, id }: { database: string; id: string }) {
   const backup = useBackup(database, id);
@@ -68,7 +69,7 @@ function Details({ backup: b }: { backup: BackupDetail }) {
           )}
           {b.failure !== undefined && <FailurePanel failure={b.failure} />}
           {b.state === "created" && <Proof backup={b} />}
-          {b.tables !== undefined && <Tables tables={b.tables} total={b.tableCount ?? b.tables.length} />}
+          {b.tables !== undefined && <Contents backup={b} />}
           <LogPanel lines={b.log ?? []} />
         </Stack>
         <Stack gap="lg">
@@ -89,6 +90,7 @@ function Heading({ backup: b }: { backup: BackupDetail }) {
           {b.filename}
         </Title>
         <StateBadge state={b.state} />
+        <PartialBadge partial={b.partial} />
       </Group>
       <Group gap="xs">
         <GuardedButton
@@ -123,6 +125,12 @@ function Course({ backup: b }: { backup: BackupDetail }) {
         <Fact term="Attempt">
           {b.attempt === 0 ? "None yet" : b.attempt === 1 ? "The first" : `${b.attempt}: the worker of the one before died`}
         </Fact>
+        {b.snapshotSeconds !== undefined && (
+          <Fact term="Snapshot">
+            The server kept this moment for {formatDuration(b.snapshotSeconds)}
+            {b.connections !== undefined && `, while ${plural(b.connections, "connection")} read it`}
+          </Fact>
+        )}
         {b.cancelRequest !== undefined && (
           <Fact term="Asked to stop">
             <Time at={b.cancelRequest.at} /> by {actorName(b.cancelRequest.by)}

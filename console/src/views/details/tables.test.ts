@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { findTables, sortTables, tableName, type Table } from "./tables";
 
-const tables: Table[] = [
+const tables: Omit<Table, "name">[] = [
   { schema: "public", table: "pupil", rows: 1300, bytes: 900 },
   { schema: "finance", table: "Invoice", rows: 21156 },
   { schema: "public", table: "mark10", rows: 7, bytes: 0 },

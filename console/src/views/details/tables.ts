@@ -13,9 +13,9 @@ const names = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" 
 export const tableName = (t: Pick<Table, "schema" | "table">) => (t.schema === "public" ? t.table : `${t.schema}.${t.table}`);
 
 /** Orders by a column, tables that are equal in it by name. A table whose bytes are not known comes last either way. */
-export function sortTables(tables: readonly Table[], { column, descending }: Order): Table[] {
+export function sortTables<T extends Omit<Table, "name">>(tables: readonly T[], { column, descending }: Order): T[] {
   const sign = descending ? -1 : 1;
-  const byName = (a: Table, b: Table) => names.compare(tableName(a), tableName(b));
+  const byName = (a: T, b: T) => names.compare(tableName(a), tableName(b));
   return tables.toSorted((a, b) => {
     if (column === "name") return sign * byName(a, b);
     const [x, y] = [a[column], b[column]];

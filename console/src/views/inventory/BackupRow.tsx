@@ -1,4 +1,4 @@
-import { Anchor, Button, Text } from "@mantine/core";
+import { Anchor, Button, Group, Text } from "@mantine/core";
 import { memo, useId, type Ref } from "react";
 import { Link, useLocation } from "wouter";
 
@@ -11,6 +11,7 @@ import { formatBytes, formatDuration, secondsBetween } from "../../ui/format";
 import { GuardedButton } from "../../ui/Guarded";
 import { IconChevronDown } from "../../ui/icons";
 import { JobProgress } from "../../ui/JobProgress";
+import { PartialBadge } from "../../ui/PartialBadge";
 import { StateBadge } from "../../ui/StateBadge";
 import { Time } from "../../ui/Time";
 import classes from "./BackupTable.module.css";
@@ -63,7 +64,10 @@ export const BackupRow = memo(function BackupRow({ backup, index, top, expanded,
         <Time at={backup.requestedAt} />
       </div>
       <div role="cell" className={classes.state}>
-        <StateBadge state={backup.state} />
+        <Group gap={6}>
+          <StateBadge state={backup.state} />
+          <PartialBadge partial={backup.partial} />
+        </Group>
       </div>
       <Measure name="Size" className={classes.size} value={backup.size === undefined ? undefined : formatBytes(backup.size)} />
       <div role="cell" className={classes.proof}>

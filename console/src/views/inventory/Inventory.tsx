@@ -11,6 +11,7 @@ import { DeleteBackupDialog } from "../../ui/DeleteBackup";
 import { GuardedButton } from "../../ui/Guarded";
 import { IconPlus, IconRefresh } from "../../ui/icons";
 import { ProblemAlert } from "../../ui/ProblemAlert";
+import type { Selection } from "../../ui/selection";
 import { Answer, Empty } from "../../ui/States";
 import { Updated } from "../../ui/Updated";
 import { BackupTable } from "./BackupTable";
@@ -19,6 +20,7 @@ import { isBackwards } from "../../ui/days";
 import { Filters } from "./Filters";
 import { HistoryPanel } from "./HistoryPanel";
 import classes from "./Inventory.module.css";
+import { SomeTablesDialog } from "./SomeTables";
 import { Summary, UnusableDatabases } from "./Summary";
 
 /** The backups of a database: what can be relied on, and all there are. */
@@ -29,19 +31,21 @@ export default function Inventory({ database }: { database: string }) {
   const create = useCreateBackup(database);
   const starting = useRef(false);
   const [doomed, setDoomed] = useState<Backup>();
+  const [choosing, setChoosing] = useState(false);
   const heading = useRef<HTMLHeadingElement>(null);
   const items = query.data?.items ?? [];
   const filtered = isFiltered(filter);
 
-  const start = () => {
+  const start = (selection?: Selection) => {
     // A second press before the first one's answer is no second backup, however fast it comes.
     if (starting.current) return;
     starting.current = true;
-    create.mutate(undefined, {
+    create.mutate(selection, {
       onSettled: () => {
         starting.current = false;
       },
       onSuccess: (backup) => {
+        setChoosing(false);
         if (filtered) setFilter({ states: [] });
         announce(`The backup ${backup.filename} is queued.${filtered ? " The filters were cleared to show it." : ""}`);
       },
@@ -52,7 +56,7 @@ export default function Inventory({ database }: { database: string }) {
       needs="backups:create"
       refusal={refusalToCreate(items)}
       loading={create.isPending}
-      onClick={start}
+      onClick={() => start()}
       leftSection={<IconPlus size={18} aria-hidden />}
     >
       Create Backup
@@ -80,11 +84,25 @@ export default function Inventory({ database }: { database: string }) {
           >
             Refresh
           </GuardedButton>
+          <GuardedButton
+            variant="default"
+            needs="backups:create"
+            refusal={refusalToCreate(items)}
+            aria-haspopup="dialog"
+            onClick={() => {
+              create.reset();
+              setChoosing(true);
+            }}
+          >
+            Only some tables…
+          </GuardedButton>
           {createButton}
         </Group>
       </Group>
       <UnusableDatabases />
-      {create.isError && <ProblemAlert error={create.error} title="The backup was not started" onRetry={start} />}
+      {create.isError && !choosing && (
+        <ProblemAlert error={create.error} title="The backup was not started" onRetry={() => start(create.variables)} />
+      )}
       {refresh.isError && (
         <ProblemAlert
           error={refresh.error}
@@ -128,6 +146,14 @@ export default function Inventory({ database }: { database: string }) {
         )}
       </section>
       {/* Where the row that had the focus is gone, the list's heading takes it. */}
+      <SomeTablesDialog
+        database={database}
+        opened={choosing}
+        onClose={() => setChoosing(false)}
+        onCreate={start}
+        pending={create.isPending}
+        error={create.error}
+      />
       <DeleteBackupDialog backup={doomed} onClose={() => setDoomed(undefined)} onDeleted={() => heading.current?.focus()} />
     </Stack>
   );
@@ -145,7 +171,7 @@ function useFilter(database: string): [Filter, (filter: Filter) => void] {
  * changed: another can be queued behind it.
  */
 function refusalToCreate(items: Backup[]): string | undefined {
-  const queued = items.find((b) => b.state === "queued");
+  const queued = items.find((b) => b.state === "queued" && b.partial === undefined);
   return queued && `The backup ${queued.filename} is queued already. It will hold everything up to when it begins.`;
 }
 

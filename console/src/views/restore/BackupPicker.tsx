@@ -133,6 +133,7 @@ function BackupRow({ backup: b, chosen, onChoose }: { backup: Backup; chosen: bo
             <span className={`${classes.end} ${classes.meta}`}>
               {b.size !== undefined && formatBytes(b.size)}
               {b.rows !== undefined && `, ${plural(b.rows, "row")}`}
+              {b.partial !== undefined && ", partial"}
             </span>
           </span>
         }

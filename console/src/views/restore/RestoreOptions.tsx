@@ -12,7 +12,8 @@ import { Panel } from "../../ui/Panel";
 import { BackupPicker } from "./BackupPicker";
 import { FilePicker } from "./FilePicker";
 import { History } from "./History";
-import { whatIsMissing, type Field, type Plan } from "./missing";
+import { isPartial, whatIsMissing, type Field, type Plan } from "./missing";
+import { PartialChoice } from "./PartialChoice";
 import { Review } from "./Review";
 import { RunChoice } from "./RunChoice";
 import { TransferCard } from "./TransferCard";
@@ -40,6 +41,7 @@ export default function RestoreOptions({ database }: { database: string }) {
   const upload = useUpload(database, source.upload);
   const transfer = useTransfer(database);
   const [acknowledged, setAcknowledged] = useState<string>();
+  const [partialAccepted, setPartialAccepted] = useState<string>();
   const [dryRun, setDryRun] = useState(true);
   const [confirm, setConfirm] = useState("");
   const [asked, setAsked] = useState<{ fields: Field[]; source: string }>({ fields: [], source: "" });
@@ -53,6 +55,7 @@ export default function RestoreOptions({ database }: { database: string }) {
     upload: upload.data,
     transfer,
     acknowledged: source.upload !== undefined && acknowledged === source.upload,
+    partialAccepted: source.backup !== undefined && partialAccepted === source.backup,
     dryRun,
     confirm,
   };
@@ -75,6 +78,7 @@ export default function RestoreOptions({ database }: { database: string }) {
       source: way === "backup" ? { backup: source.backup } : { upload: source.upload },
       dryRun,
       confirm: dryRun ? undefined : confirm,
+      acceptPartial: isPartial(plan) && plan.partialAccepted ? true : undefined,
       acceptUnproven: way === "upload" && upload.data?.needsAcknowledgement === true ? true : undefined,
     });
   };
@@ -114,16 +118,27 @@ export default function RestoreOptions({ database }: { database: string }) {
                 </Text>
               )}
               {way === "backup" ? (
-                <BackupPicker
-                  database={database}
-                  chosen={backup}
-                  error={read.error}
-                  onChoose={(b) => {
-                    setPicked(b);
-                    source.chooseBackup(b.id);
-                  }}
-                  missing={sourceError}
-                />
+                <>
+                  <BackupPicker
+                    database={database}
+                    chosen={backup}
+                    error={read.error}
+                    onChoose={(b) => {
+                      setPicked(b);
+                      source.chooseBackup(b.id);
+                    }}
+                    missing={sourceError}
+                  />
+                  {backup?.partial !== undefined && backup.usable && (
+                    <PartialChoice
+                      partial={backup.partial}
+                      dryRun={dryRun}
+                      accepted={plan.partialAccepted}
+                      onAccept={(yes) => setPartialAccepted(yes ? backup.id : undefined)}
+                      error={missingOf("partial")}
+                    />
+                  )}
+                </>
               ) : (
                 <>
                   {transfer !== undefined && transfer.phase !== "sent" ? (

@@ -7,6 +7,7 @@ import { GuardedButton } from "../../ui/Guarded";
 import { IconAlertTriangle } from "../../ui/icons";
 import { Panel } from "../../ui/Panel";
 import { ProblemAlert } from "../../ui/ProblemAlert";
+import { describeSelection } from "../../ui/selection";
 import { StateBadge } from "../../ui/StateBadge";
 import type { Missing, Plan } from "./missing";
 import { Fact, Facts } from "../../ui/Facts";
@@ -84,6 +85,7 @@ function BackupFacts({ backup }: { backup: Backup | undefined }) {
       <Fact term="Created">{formatTime(backup.endedAt ?? backup.requestedAt)}</Fact>
       <Fact term="By">{actorName(backup.requestedBy)}</Fact>
       {backup.rows !== undefined && <Fact term="Rows">{formatCount(backup.rows)}</Fact>}
+      {backup.partial !== undefined && <Fact term="Partial">{describeSelection(backup.partial)}</Fact>}
     </>
   );
 }

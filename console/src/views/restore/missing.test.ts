@@ -9,6 +9,7 @@ const plan = (change: Partial<Plan>): Plan => ({
   database: "school",
   way: "backup",
   acknowledged: false,
+  partialAccepted: false,
   dryRun: true,
   confirm: "",
   ...change,
@@ -68,4 +69,15 @@ describe("a file that can't be restored yet, or ever, says why", () => {
     };
     expect(words({ backup })).toBe("It failed. Create one.");
   });
+});
+
+test("a partial backup is acknowledged for a real run, and a whole one never", () => {
+  const partial = { ...created, partial: { include: ["public.pupil"] } };
+  const real = { dryRun: false, confirm: "school" };
+  expect(fields({ backup: partial, ...real })).toEqual(["partial"]);
+  expect(fields({ backup: partial, ...real, partialAccepted: true })).toEqual([]);
+  expect(fields({ backup: partial })).toEqual([]);
+  expect(fields({ backup: created, ...real })).toEqual([]);
+  expect(fields({ way: "upload", upload: accepted, backup: partial, ...real })).toEqual([]);
+  expect(fields({ backup: { ...partial, usable: false }, ...real })).toEqual(["source"]);
 });

@@ -7,22 +7,27 @@ export interface Plan {
   database: string;
   way: "backup" | "upload";
   /** What is chosen, as far as it was read. */
-  backup?: Pick<Backup, "filename" | "state" | "usable" | "unusable">;
+  backup?: Pick<Backup, "filename" | "state" | "usable" | "unusable" | "partial">;
   upload?: Pick<Upload, "filename" | "state" | "usable" | "unusable" | "needsAcknowledgement">;
   /** A file that is being sent now. */
   transfer?: Pick<Transfer, "phase">;
   acknowledged: boolean;
+  /** That the other tables of a partial backup are empty afterwards. */
+  partialAccepted: boolean;
   dryRun: boolean;
   /** As it was typed. */
   confirm: string;
 }
 
-export type Field = "source" | "acknowledgement" | "target";
+export type Field = "source" | "acknowledgement" | "partial" | "target";
 
 export interface Missing {
   field: Field;
   message: string;
 }
+
+/** Whether what is chosen has the rows of some tables only. */
+export const isPartial = (plan: Plan) => plan.way === "backup" && plan.backup?.partial !== undefined;
 
 /** What keeps the restore from being queued, in the order of the page. */
 export function whatIsMissing(plan: Plan): Missing[] {
@@ -31,6 +36,10 @@ export function whatIsMissing(plan: Plan): Missing[] {
   if (source !== undefined) missing.push({ field: "source", message: source });
   else if (plan.way === "upload" && plan.upload?.needsAcknowledgement === true && !plan.acknowledged) {
     missing.push({ field: "acknowledgement", message: "Nothing proves that the file is complete: tick that you know this." });
+  }
+  // A dry run changes nothing: there it is only needed for who wants to apply it.
+  if (source === undefined && isPartial(plan) && !plan.dryRun && !plan.partialAccepted) {
+    missing.push({ field: "partial", message: "The backup is partial: tick that you know which tables will be empty." });
   }
   const target = plan.dryRun ? undefined : nameMissing(plan.database, plan.confirm);
   if (target !== undefined) missing.push({ field: "target", message: target });
