@@ -104,9 +104,11 @@ func TestRebuild_KnowsKindsByTheirText(t *testing.T) {
 		kind Kind
 		text string
 	}{
-		"a schema alone":                  {{Schema, schemaText + endText}},
-		"nothing between":                 {{Schema, schemaText}, {Constraints, endText}},
-		"an end of comments":              {{Schema, schemaText}, {LargeObjects, objectText}, {Constraints, "--\n-- PostgreSQL database dump complete\n--\n\n"}},
+		"a schema alone":     {{Schema, schemaText + endText}},
+		"nothing between":    {{Schema, schemaText}, {Constraints, endText}},
+		"an end of comments": {{Schema, schemaText}, {LargeObjects, objectText}, {Constraints, "--\n-- PostgreSQL database dump complete\n--\n\n"}},
+		"objects among rows": {{Schema, schemaText}, {LargeObjects, "BEGIN;\n\nSELECT pg_catalog.lo_open('1', 131072);\n"}, {Data, "COPY s.t (a) FROM stdin;\n1\n\\.\n"},
+			{LargeObjects, "SELECT pg_catalog.lowrite(0, '\\x00');\n"}, {Data, "COPY s.t (a) FROM stdin;\n2\n3\n\\.\n"}, {LargeObjects, "SELECT pg_catalog.lo_close(0);\n\nCOMMIT;\n\n"}, {Constraints, endText}},
 		"a statement over three members":  {{Schema, schemaText}, {LargeObjects, begin}, {LargeObjects, "00\n"}, {LargeObjects, end}, {Constraints, endText}},
 		"sequences without rows":          {{Schema, schemaText}, {Sequences, "--\n-- s\n--\n\n" + seqText + seqText}, {Constraints, endText}},
 		"rows of a table without columns": {{Schema, schemaText}, {Data, "COPY s.t  FROM stdin;\n\n\n\\.\n"}, {Constraints, endText}},
