@@ -19,7 +19,7 @@ const (
 	maxIndexLine   = 4 << 20  // a table of 1,600 columns with the longest names takes half of it
 	maxFileSize    = 1 << 52  // bytes; no sum of sizes below it overflows
 	maxRatio       = 1032     // of deflate: text to compressed bytes
-	maxMembers     = 1 << 20  // more than the lines of an index can tell of
+	maxMembers     = 1 << 20  // more than an index has room for
 )
 
 // What lines hold behind their first word, as JSON.
@@ -124,8 +124,8 @@ const (
 	atEnd
 )
 
-// readIndex reads the text of an index whose member begins at offset.
-func readIndex(r io.Reader, offset int64) (*Index, error) {
+// readIndex reads the text of an index whose member begins at offset, and how many lines of text are before it.
+func readIndex(r io.Reader, offset int64) (x *Index, lines int64, err error) {
 	var p indexReader
 	b := bufio.NewReaderSize(r, 64<<10)
 	var total int64
@@ -135,22 +135,22 @@ func readIndex(r io.Reader, offset int64) (*Index, error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if total += int64(len(line)); total > maxIndexText {
-			return nil, fmt.Errorf("the index has more than %d bytes", maxIndexText)
+			return nil, 0, fmt.Errorf("the index has more than %d bytes", maxIndexText)
 		}
 		if err := p.line(line); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	if p.stage != atEnd {
-		return nil, errors.New("the index has no end")
+		return nil, 0, errors.New("the index has no end")
 	}
 	if err := check(&p.x, p.end, offset); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return &p.x, nil
+	return &p.x, p.end.Lines, nil
 }
 
 // readLine is the next line with its end. It is io.EOF with no bytes at the end, and with some an error of its own.
@@ -248,7 +248,7 @@ func check(x *Index, end endLine, offset int64) error {
 	for i, m := range x.Members {
 		r, known := ranks[m.Kind]
 		switch {
-		case !known || m.Kind == indexKind || r < rank:
+		case !known || m.Kind == indexKind || r < rank || i > 0 && r == rank && m.Kind != Data && m.Kind != LargeObjects:
 			return fmt.Errorf("member %d of the index is of the kind %.20q, which does not come there", i, string(m.Kind))
 		case m.Offset != sum.Length || m.Length < minMember || m.Length > offset-m.Offset:
 			return fmt.Errorf("member %d of the index is not where the one before it ends", i)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -94,3 +95,53 @@ func TestRebuild_AnErrorOfTheReaderIsNoDamage(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestRebuild_KnowsKindsByTheirText has members whose kind is not plain from one statement.
+func TestRebuild_KnowsKindsByTheirText(t *testing.T) {
+	t.Parallel()
+	const begin, end = "BEGIN;\n\nSELECT pg_catalog.lo_open('1', 131072);\nSELECT pg_catalog.lowrite(0, '\\x00\n", "0011');\nSELECT pg_catalog.lo_close(0);\n\nCOMMIT;\n\n"
+	for name, members := range map[string][]struct {
+		kind Kind
+		text string
+	}{
+		"a schema alone":                  {{Schema, schemaText + endText}},
+		"nothing between":                 {{Schema, schemaText}, {Constraints, endText}},
+		"an end of comments":              {{Schema, schemaText}, {LargeObjects, objectText}, {Constraints, "--\n-- PostgreSQL database dump complete\n--\n\n"}},
+		"a statement over three members":  {{Schema, schemaText}, {LargeObjects, begin}, {LargeObjects, "00\n"}, {LargeObjects, end}, {Constraints, endText}},
+		"sequences without rows":          {{Schema, schemaText}, {Sequences, "--\n-- s\n--\n\n" + seqText + seqText}, {Constraints, endText}},
+		"rows of a table without columns": {{Schema, schemaText}, {Data, "COPY s.t  FROM stdin;\n\n\n\\.\n"}, {Constraints, endText}},
+		"no rows":                         {{Schema, schemaText}, {Data, "COPY s.t (a) FROM stdin;\n\\.\n"}, {Constraints, endText}},
+		"a function that calls setval":    {{Schema, schemaText}, {Constraints, "SELECT f(setval('s', 1));\n" + endText}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var file bytes.Buffer
+			w := NewWriter(&file, Options{Head: Index{Engine: "postgres", Tables: []Table{{Schema: "s", Name: "t"}}}})
+			for _, m := range members {
+				if m.kind != Data {
+					put(t, w, m.kind, m.text)
+					continue
+				}
+				d := w.Member(Data, 0)
+				_, _ = io.WriteString(d, m.text)
+				_, rows, _ := strings.Cut(m.text, ";\n")
+				rows = strings.TrimSuffix(rows, "\\.\n")
+				d.Rows(int64(strings.Count(rows, "\n")), int64(len(rows)))
+				if err := d.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := w.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Rebuild(&file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want.Members, got.Members); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}

@@ -14,7 +14,7 @@ func decodeIndex(body []byte, offset int64) (*Index, error) {
 	if err := g.next(); err != nil {
 		return nil, &CorruptError{Offset: offset, What: "the index does not begin as a member does"}
 	}
-	x, err := readIndex(g, offset)
+	x, _, err := readIndex(g, offset)
 	if err == nil && (!errors.Is(g.err, io.EOF) || !g.src.ended()) {
 		err = errors.New("the index is not all of its member")
 	}
@@ -55,6 +55,7 @@ type verifier struct {
 	seen  []Member // offset, length, CRC, bytes, line
 	lines int64
 	index *Index
+	told  int64  // lines, by the index
 	at    Member // of the index
 }
 
@@ -64,6 +65,9 @@ func (v *verifier) member() error {
 	if v.index != nil {
 		return &CorruptError{Offset: start, What: "it stands behind the index"}
 	}
+	if len(v.seen) == maxMembers {
+		return &CorruptError{Offset: start, What: fmt.Sprintf("there are more than %d members before it", maxMembers)}
+	}
 	head := make([]byte, len(indexTitle))
 	n, err := io.ReadFull(v.text, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -72,7 +76,7 @@ func (v *verifier) member() error {
 	head = head[:n]
 	count := lineCounter{lines: int64(bytes.Count(head, newline))}
 	if string(head) == indexTitle {
-		v.index, err = readIndex(io.MultiReader(bytes.NewReader(head), v.text), start)
+		v.index, v.told, err = readIndex(io.MultiReader(bytes.NewReader(head), v.text), start)
 		var corrupt *CorruptError
 		if err != nil && v.text.src.failure == nil && !errors.As(err, &corrupt) {
 			err = &CorruptError{Offset: start, What: err.Error()}
@@ -116,7 +120,7 @@ func (v *verifier) trailer() (*Index, error) {
 		return bad("the file goes on behind the trailer")
 	case v.index == nil || offset != v.at.Offset || length != v.at.Length || crc != v.at.CRC:
 		return bad("the trailer does not tell of the index before it")
-	case !slices.EqualFunc(v.index.Members, v.seen, sameBytes):
+	case !slices.EqualFunc(v.index.Members, v.seen, sameBytes) || v.told != v.lines:
 		return bad("the index does not tell of the members before it")
 	}
 	return v.index, nil

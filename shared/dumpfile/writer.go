@@ -19,7 +19,7 @@ type Options struct {
 	// Level is the level of compression.
 	Level Level
 	// Memory bounds the compressed bytes that are kept of members which can't be written yet, in bytes. Default: 32 MiB. Members stay
-	// beside each other without waiting as long as there is room for one of each goroutine; encoders come on top, each about 1.5 MB.
+	// beside each other without waiting as long as there is room for one of each goroutine; encoders come on top, 3.5 MiB for each that is open at the same time.
 	Memory int64
 }
 
@@ -35,7 +35,8 @@ type Writer struct {
 	holder  *MemberWriter // whose bytes go to out now; only its goroutine, or the one that drains, writes there
 	waiting []*MemberWriter
 	open    [lastRank + 1]int // members that have begun and not ended, by rank
-	rank    int               // of the last member in the file
+	begun   [lastRank + 1]int
+	rank    int // of the last member in the file
 	offset  int64
 	lines   int64
 	index   Index
@@ -78,7 +79,7 @@ func (w *Writer) AddTable(t Table) int {
 // table is the number of a Data member's table, and -1 for other kinds.
 //
 // A member is written after those of earlier kinds that have begun before it ends. One that begins when a later kind is in the file
-// already is an error.
+// already is an error, and so is a second schema, a second member of sequences or of constraints.
 func (w *Writer) Member(kind Kind, table int) *MemberWriter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -92,6 +93,8 @@ func (w *Writer) Member(kind Kind, table int) *MemberWriter {
 		w.fail(fmt.Errorf("begin a member of kind %s: %d is no number of a table for it", kind, table))
 	case w.closed:
 		w.fail(errors.New("begin a member: the file has ended"))
+	case w.begun[rank] > 0 && kind != Data && kind != LargeObjects:
+		w.fail(fmt.Errorf("begin a member of kind %s: there is one", kind))
 	case rank < w.rank:
 		w.fail(fmt.Errorf("begin a member of kind %s: the file is past its place", kind))
 	}
@@ -103,6 +106,7 @@ func (w *Writer) Member(kind Kind, table int) *MemberWriter {
 func (w *Writer) begin(m *MemberWriter, rank int) {
 	m.rank = rank
 	w.open[rank]++
+	w.begun[rank]++
 }
 
 // Close writes the index and the trailer, after all members are closed, and returns the index. It does not close what is below.
@@ -118,14 +122,9 @@ func (w *Writer) Close() (*Index, error) {
 	if err := m.Close(); err != nil {
 		return nil, err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err != nil {
-		return nil, w.err
-	}
-	t := trailer(m.member.Offset, m.member.Length, m.member.CRC)
+	t := trailer(m.member.Offset, m.member.Length, m.member.CRC) // nobody else uses the output any more
 	if err := w.output(t[:]); err != nil {
-		w.fail(err)
+		w.spoil(err)
 		return nil, err
 	}
 	return &w.index, nil

@@ -103,7 +103,7 @@ func TestWriter_ManyGoroutinesInLittleMemoryMakeOneFile(t *testing.T) {
 		t.Run(fmt.Sprint(memory), func(t *testing.T) {
 			t.Parallel()
 			var file bytes.Buffer
-			x := build(t, &file, Options{Memory: memory}, 8, 12, 2000)
+			x := build(t, &file, Options{Memory: memory}, 8, 8, 1000)
 			read, err := ReadIndex(ranger(file.Bytes()), int64(file.Len()))
 			if err != nil {
 				t.Fatal(err)

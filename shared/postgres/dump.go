@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,10 +16,6 @@ import (
 	"github.com/backup-restore/backup-restore/shared/backup"
 	"github.com/backup-restore/backup-restore/shared/dumpfile"
 )
-
-// memberBytes is how much text a member of the file has at most, but for a row that is longer: so much has to be read and unpacked for
-// what is wanted of it.
-const memberBytes = 16 << 20
 
 // tries is how often a dump begins again because tables were changed in the instant in which it began.
 const tries = 8
@@ -93,6 +88,11 @@ func (d *dumping) try(ctx context.Context, report func(backup.Progress)) (err er
 	if d.snapshot, err = d.e.takeSnapshot(ctx, conn, d.t, d.charset, d.selection); err != nil {
 		return err
 	}
+	if err := d.readSchema(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.archive.remove()) }()
+	// After pg_dump, which needs connections as well: where there are few, it has to have its own.
 	sessions, err := d.open(ctx)
 	// Whatever happens, the server is rid of the snapshot when this returns.
 	defer func() {
@@ -105,10 +105,6 @@ func (d *dumping) try(ctx context.Context, report func(backup.Progress)) (err er
 	if err != nil {
 		return err
 	}
-	if err := d.readSchema(ctx); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.archive.remove()) }()
 	return d.write(ctx, sessions, report)
 }
 
@@ -175,11 +171,14 @@ func (d *dumping) readSchema(ctx context.Context) (err error) {
 	return nil
 }
 
+// waitedInVain is what pg_dump says when --lock-wait-timeout has passed: it sets statement_timeout for that.
+const waitedInVain = "due to statement timeout"
+
 // inTheWay tells a pg_dump that waited in vain, and so has to begin again with a new snapshot: it waits for somebody who waits for the locks
 // that we hold.
 func inTheWay(err error) error {
 	var told *backup.Error
-	if errors.As(err, &told) && strings.Contains(told.Log, "lock timeout") {
+	if errors.As(err, &told) && strings.Contains(told.Log, waitedInVain) {
 		return fmt.Errorf("%w: %w", errChanged, err)
 	}
 	return err
@@ -253,10 +252,13 @@ func (d *dumping) plan(sessions int) (pieces []piece, total int64, err error) {
 		wanted = append(wanted, r)
 		total += r.bytes()
 	}
+	if d.server.major() < 14 {
+		sessions = 1 // it can't go to a page, so no table is cut
+	}
 	for _, r := range wanted {
 		number := d.file.AddTable(dumpfile.Table{Schema: r.Schema, Name: r.Name, Columns: r.columns, Key: r.key, Extension: r.Extension})
 		d.tables = append(d.tables, backup.TableRows{Schema: r.Schema, Table: r.Name})
-		parts := cut(r, number, total, sessions, d.server.major() >= 14)
+		parts := cut(r, number, total, sessions, d.e.rangeBytes)
 		d.left = append(d.left, len(parts))
 		pieces = append(pieces, parts...)
 	}
@@ -288,18 +290,28 @@ func (d *dumping) setSequences(w io.Writer) error {
 
 // rows reads all tables, by all sessions, and beside them the large objects.
 func (d *dumping) rows(ctx context.Context, sessions []*reader, p *plan) error {
-	group, ctx := errgroup.WithContext(ctx)
-	stop := context.AfterFunc(ctx, p.stop)
+	group, working := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(working, p.stop)
 	defer stop()
 	for i, s := range sessions {
-		group.Go(func() error { return d.session(ctx, s, p, i == 0) })
+		group.Go(func() error { return d.session(working, s, p, i == 0) })
 	}
 	if d.objects != nil {
 		group.Go(func() error {
-			return d.objects.pass(ctx, d.file, func(n int64) { d.progress.note(func(p *backup.Progress) { p.Bytes += n }) })
+			return d.objects.pass(working, d.file, func(n int64) { d.progress.note(func(p *backup.Progress) { p.Bytes += n }) })
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	// Had the session with the locks ended before, a table could have been emptied that others had not read yet: TRUNCATE is seen by every
+	// snapshot.
+	for _, s := range sessions {
+		if err := s.exec("COMMIT"); err != nil {
+			return dumpError(ctx, d.t, err)
+		}
+	}
+	return nil
 }
 
 // session reads pieces until none is left.
@@ -328,32 +340,6 @@ func (d *dumping) session(ctx context.Context, s *reader, p *plan, first bool) e
 	}
 }
 
-// read reads one piece into members of the file, and counts its rows.
-func (d *dumping) read(ctx context.Context, s *reader, p piece) error {
-	c := &copied{d: d, p: p}
-	defer c.discard()
-	rows, err := s.copy(p.statement(), c.take)
-	var broken *outputError
-	switch {
-	case errors.As(err, &broken):
-		return fmt.Errorf("pass on the dump: %w", broken.err)
-	case sqlState(err) == lockNotAvailable:
-		return err
-	case err != nil:
-		return dumpError(ctx, d.t, fmt.Errorf("read %s: %w", p.table.Quoted, err))
-	}
-	if err := c.end(); err != nil {
-		return fmt.Errorf("pass on the dump: %w", err)
-	}
-	d.done(p.number)
-	if rows != c.rows {
-		return &backup.Error{Code: backup.CodeDumpCut,
-			Text: fmt.Sprintf("The server says that it sent %d rows of the table %s, and %d arrived.", rows, p.table.Quoted, c.rows),
-			Hint: "Nothing was kept. Create a new backup; if it happens again, check what is between the worker and the server."}
-	}
-	return nil
-}
-
 // finish says what was dumped.
 func (d *dumping) finish(index *dumpfile.Index) error {
 	for i, t := range index.Tables {
@@ -369,90 +355,6 @@ func (d *dumping) finish(index *dumpfile.Index) error {
 	d.progress.finish()
 	d.out.Tables, d.out.Indexed = d.tables, true
 	return nil
-}
-
-// copied is what a COPY has sent of a piece: it becomes members of the file, each of whole rows.
-type copied struct {
-	d    *dumping
-	p    piece
-	m    *dumpfile.MemberWriter
-	rows int64 // of the piece
-	here int64 // bytes of rows in the member
-	in   int64 // rows in the member
-	mid  bool  // the last row has not come to its end
-}
-
-// outputError is an error of what is below the file.
-type outputError struct{ err error }
-
-func (e *outputError) Error() string { return e.err.Error() }
-
-func (e *outputError) Unwrap() error { return e.err }
-
-func (c *copied) take(rows []byte) error {
-	if err := c.begin(); err != nil {
-		return err
-	}
-	if _, err := c.m.Write(rows); err != nil {
-		return &outputError{err}
-	}
-	// In COPY's text format a new line in a value is written as \n, so each line is a row.
-	n := int64(bytes.Count(rows, newline))
-	c.in, c.here, c.rows = c.in+n, c.here+int64(len(rows)), c.rows+n
-	c.mid = rows[len(rows)-1] != '\n'
-	c.d.progress.note(func(p *backup.Progress) {
-		p.Table, p.Bytes, p.Rows = c.p.table.Schema+"."+c.p.table.Name, p.Bytes+int64(len(rows)), p.Rows+n
-	})
-	if !c.mid && c.here >= memberBytes {
-		return c.end()
-	}
-	return nil
-}
-
-var newline = []byte("\n")
-
-// begin begins a member where there is none.
-func (c *copied) begin() error {
-	if c.m != nil {
-		return nil
-	}
-	c.m = c.d.file.Member(dumpfile.Data, c.p.number)
-	if _, err := io.WriteString(c.m, c.p.table.head()); err != nil {
-		return &outputError{err}
-	}
-	return nil
-}
-
-// end ends the member. A piece without rows has one, too: it says that there are none.
-func (c *copied) end() error {
-	if c.m == nil && c.rows > 0 {
-		return nil // the last one was full
-	}
-	if c.m == nil && c.p.ranged && c.p.from > 0 {
-		return nil // the first range says it
-	}
-	if err := c.begin(); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(c.m, behindRows); err != nil {
-		return &outputError{err}
-	}
-	c.m.Rows(c.in, c.here)
-	m := c.m
-	c.m = nil
-	if err := m.Close(); err != nil {
-		m.Discard()
-		return &outputError{err}
-	}
-	c.d.count(c.p.number, c.in)
-	c.in, c.here = 0, 0
-	return nil
-}
-
-func (c *copied) discard() {
-	if c.m != nil {
-		c.m.Discard()
-	}
 }
 
 // count adds up the rows of a table.

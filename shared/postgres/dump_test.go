@@ -149,14 +149,14 @@ func TestEngine_DumpBySchemaToolsThatFailIsAnError(t *testing.T) {
 		code                backup.Code
 		says                string
 	}{
-		{"pg_dump ends well with nothing", "exit 0", trueRestore, backup.CodeToolFailed, "input file is too short"},
-		{"pg_dump ends well and is cut", trueDump + " | head -c 500", trueRestore, backup.CodeToolFailed, "end of file"},
+		{"pg_dump ends well with nothing", "exit 0", trueRestore, backup.CodeDumpCut, "input file is too short"},
+		{"pg_dump ends well and is cut", trueDump + " | head -c 500", trueRestore, backup.CodeDumpCut, "end of file"},
 		{"pg_dump fails", trueDump + "; echo \"out of paper, $PGPASSWORD\" >&2; exit 1", trueRestore, backup.CodeToolFailed, "out of paper, [redacted]"},
 		{"pg_dump is killed", trueDump + "; kill -9 $$", trueRestore, backup.CodeToolFailed, "signal"},
 		{"pg_dump says too much", "head -c 100000 /dev/zero | tr '\\0' x >&2; echo the end >&2; exit 1", trueRestore, backup.CodeToolFailed, "the end"},
 		{"pg_restore ends well and is cut", trueDump, trueRestore + " | head -n -12", backup.CodeDumpCut, ""},
 		{"pg_restore ends well in its header", trueDump, trueRestore + " | head -n 3", backup.CodeDumpCut, ""},
-		{"pg_restore fails after the mark", trueDump, trueRestore + "; echo sorry >&2; exit 3", backup.CodeToolFailed, "sorry"},
+		{"pg_restore fails after the mark", trueDump, trueRestore + "; echo sorry >&2; exit 3", backup.CodeDumpCut, "sorry"},
 	}
 	for _, c := range cases {
 		engine := postgres.New(postgres.Options{BinDirs: fake(t, "15.99", c.dump, c.restore)})

@@ -1,6 +1,7 @@
 // Package postgres dumps and restores PostgreSQL 13 to 18: it implements [backup.Engine].
 //
-// A dump is pg_dump's own, watched while it streams. A restore looks for what would stop it later (preflight.go, need.go, room.go),
+// A dump takes a snapshot under locks (snapshot.go, catalog.go), has pg_dump write the schema (schema.go, largeobjects.go), and reads the rows
+// by several COPYs at the same time (dump.go, pieces.go, copyout.go, copied.go) into a file of shared/dumpfile. A restore looks for what would stop it later (preflight.go, need.go, room.go),
 // builds a copy beside the live database by a login that can do nothing else (loader.go), over the wire protocol and without psql
 // (load.go, policy.go; upload.go for what others wrote), checks it (verify.go), compares it with live (compare.go, objects.go,
 // newest.go), hands it to the owner of live (handover.go) and exchanges the two in one transaction (switch.go, exchange.go). A
@@ -44,6 +45,7 @@ type Engine struct {
 	rootCert    string
 	preparedAge time.Duration
 	largeTable  int64
+	rangeBytes  int64
 	processors  int
 	level       dumpfile.Level
 	log         *slog.Logger
@@ -62,7 +64,7 @@ func New(o Options) *Engine {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{binDirs: o.BinDirs, rootCert: o.RootCert, preparedAge: preparedAge, largeTable: largeTable,
+	return &Engine{binDirs: o.BinDirs, rootCert: o.RootCert, preparedAge: preparedAge, largeTable: largeTable, rangeBytes: rangeBytes,
 		processors: o.Processors, level: o.Level, log: o.Logger}
 }
 

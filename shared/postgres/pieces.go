@@ -17,16 +17,16 @@ type piece struct {
 	weight   int64 // about how many bytes of text
 }
 
-// rangeBytes is about how much text a range of pages has: enough that its beginning costs nothing, and little enough that two sessions end at
+// rangeBytes is about how much text a range of pages has: enough that its beginning costs nothing, and little enough that all sessions end at
 // about the same time.
 const rangeBytes = 64 << 20
 
 // cut makes pieces of a table. Ranges cost the server 4 to 5 % more than the whole, so only what would keep one session busy
-// while others have nothing left to do is cut, and only where the server can go to a page (from PostgreSQL 14 on).
-func cut(r *relation, number int, total int64, sessions int, canRange bool) []piece {
+// while others have nothing left to do is cut.
+func cut(r *relation, number int, total int64, sessions int, rangeBytes int64) []piece {
 	whole := piece{table: r, number: number, to: -1, weight: r.bytes()}
 	n := whole.weight / rangeBytes
-	if sessions == 1 || !canRange || !r.Heap || r.Condition != "" || n < 2 || whole.weight < total/int64(4*sessions) {
+	if sessions == 1 || !r.Heap || r.Condition != "" || len(r.columns) == 0 || n < 2 || whole.weight < total/int64(4*sessions) {
 		return []piece{whole}
 	}
 	n = min(n, r.Pages)

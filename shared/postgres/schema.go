@@ -72,7 +72,13 @@ func (x *archive) render(ctx context.Context, read func(io.Reader) error, argume
 		return err
 	}
 	if exit := run.wait(); exit != nil {
-		return dumpFailure(ctx, x.t, run.errors.String(), exit)
+		failure := dumpFailure(ctx, x.t, run.errors.String(), exit)
+		var told *backup.Error
+		if errors.As(failure, &told) && signalled(exit) == 0 {
+			// It asks nobody and has nothing but the archive: what it can't read, pg_dump has not written.
+			told.Code, told.Text = backup.CodeDumpCut, "pg_dump ended without an error, but what it wrote of the schema can't be read."
+		}
+		return failure
 	}
 	return nil
 }

@@ -138,7 +138,7 @@ func (w *world) checkUnusable(t *testing.T, database, id string) {
 	}
 }
 
-// Enough text for pg_dump to be cut in the middle of it.
+// Enough text for a job to be met in the middle of it.
 const large = `CREATE TABLE line (n integer, text text);
 INSERT INTO line SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 20000) n;`
 

@@ -169,7 +169,7 @@ func closedPort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// cutDatabase and shortDatabase are those of which pg_dump writes only the beginning: it is killed over the first, and
+// cutDatabase and shortDatabase are those of whose schema pg_dump writes only the beginning: it is killed over the first, and
 // says of the second that all is well.
 const cutDatabase, shortDatabase = "e2e_cut", "e2e_short"
 
@@ -183,11 +183,14 @@ func (w *world) wrapTools() (string, error) {
 real=%s/pg_dump
 case "$PGDATABASE $1" in
 *--version) exec $real "$@" ;;
-%s*) $real "$@" | head -c 100000; kill -9 $$ ;;
-%s*) $real "$@" | head -c 100000; exit 0 ;;
+%s*) $real "$@" | head -c 1000; kill -9 $$ ;;
+%s*) $real "$@" | head -c 1000; exit 0 ;;
 *) exec $real "$@" ;;
 esac
 `, w.cluster.BinDir(), cutDatabase, shortDatabase)
+	if err := os.Symlink(filepath.Join(w.cluster.BinDir(), "pg_restore"), filepath.Join(dir, "pg_restore")); err != nil {
+		return "", err
+	}
 	return dir, os.WriteFile(filepath.Join(dir, "pg_dump"), []byte(script), 0o755)
 }
 
