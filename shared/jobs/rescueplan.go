@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -16,30 +15,30 @@ func (r *restoreRun) rescuePlan(ctx context.Context) (backup.RescuePlan, error) 
 	if err != nil {
 		return backup.RescuePlan{}, err
 	}
-	f := &members{files: r.Files, src: src}
-	index, err := dumpfile.ReadIndex(func(offset, length int64) (io.ReadCloser, error) { return f.open(ctx, offset, length) }, src.file.Size)
+	t, err := openText(ctx, r.Files, src)
 	if err != nil {
-		return backup.RescuePlan{}, src.what.unreadable(err)
+		return backup.RescuePlan{}, err
 	}
+	index := t.index
 	plan := backup.RescuePlan{Rescue: *r.restore.Rescue, Encoding: index.Encoding}
 	at := map[int]int{} // number in the index → in the plan
-	for i, t := range plan.Tables {
-		number, err := findTable(index, t)
+	for i, table := range plan.Tables {
+		number, err := findTable(index, table)
 		if err != nil {
 			return backup.RescuePlan{}, src.what.unreadable(err)
 		}
 		at[number] = i
 		plan.Sources = append(plan.Sources, tableSource(index.Tables[number]))
 	}
-	pieces := make([][]dumpfile.Member, len(plan.Tables))
-	for _, m := range index.Members {
+	pieces := make([][]int, len(plan.Tables)) // of each table, as numbers in the text
+	for n, m := range index.Members {
 		if i, ok := at[m.Table]; ok && m.Kind == dumpfile.Data {
-			pieces[i] = append(pieces[i], m)
+			pieces[i] = append(pieces[i], n)
 		}
 	}
 	for i := range plan.Sources {
 		plan.Sources[i].Pieces = len(pieces[i])
-		plan.Sources[i].Piece = func(ctx context.Context, n int) (io.ReadCloser, error) { return f.text(ctx, pieces[i][n]) }
+		plan.Sources[i].Piece = func(ctx context.Context, n int) (io.ReadCloser, error) { return t.Piece(ctx, pieces[i][n]) }
 	}
 	return plan, nil
 }
@@ -75,44 +74,3 @@ func tableSource(t dumpfile.Table) backup.TableSource {
 	}
 	return s
 }
-
-// members reads members of a stored file.
-type members struct {
-	files backup.Files
-	src   source
-}
-
-func (m *members) open(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-	r, err := m.files.OpenRange(ctx, m.src.file.Key, m.src.file.VersionID, offset, length)
-	if errors.Is(err, backup.ErrNotFound) {
-		return nil, m.src.what.isGone(err)
-	}
-	return r, err
-}
-
-// text streams the text of a member. Its end is only io.EOF where the member is what the index says.
-func (m *members) text(ctx context.Context, member dumpfile.Member) (io.ReadCloser, error) {
-	object, err := m.open(ctx, member.Offset, member.Length)
-	if err != nil {
-		return nil, m.src.what.unreadable(err)
-	}
-	return &memberText{text: member.Open(object), object: object, what: m.src.what}, nil
-}
-
-type memberText struct {
-	text   io.Reader
-	object io.Closer
-	what   words
-}
-
-// Read implements io.Reader.
-func (t *memberText) Read(p []byte) (int, error) {
-	n, err := t.text.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = t.what.unreadable(err)
-	}
-	return n, err
-}
-
-// Close implements io.Closer.
-func (t *memberText) Close() error { return t.object.Close() }

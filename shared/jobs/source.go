@@ -23,6 +23,8 @@ type source struct {
 	need backup.Need
 	want backup.Want
 	what words
+	// indexed says that the file has an index, and foreign that it may have one.
+	indexed, foreign bool
 }
 
 // words are how operators know a source.
@@ -58,7 +60,7 @@ func (r *restoreRun) source(ctx context.Context) (source, error) {
 		return source{}, backupWords.hasChanged()
 	}
 	if r.restore.Rescue != nil {
-		return source{file: r.restore.Source, what: backupWords}, b.CanRescue()
+		return source{file: r.restore.Source, what: backupWords, indexed: true}, b.CanRescue()
 	}
 	if err := b.CanRestore(backup.RestoreOptions{DryRun: r.restore.DryRun, AcceptPartial: r.restore.AcceptPartial}); err != nil {
 		return source{}, err
@@ -67,7 +69,7 @@ func (r *restoreRun) source(ctx context.Context) (source, error) {
 		r.warnings = append(r.warnings, fmt.Sprintf("The backup is partial, with %s: all other tables of the copy are empty.", b.Selection))
 	}
 	return source{
-		file: r.restore.Source, what: backupWords, want: backup.Want{Tables: b.Tables, Exact: true},
+		file: r.restore.Source, what: backupWords, indexed: b.Indexed, want: backup.Want{Tables: b.Tables, Exact: true},
 		need: backup.Need{SQLBytes: b.SQLBytes, Tables: b.Tables, ServerVersion: b.ServerVersion},
 	}, nil
 }
@@ -90,7 +92,7 @@ func (r *restoreRun) upload(ctx context.Context) (source, error) {
 	i := u.Inspection
 	r.report.Unproven, r.report.FileDatabase = u.Unproven(), i.Database
 	return source{
-		file: r.restore.Source, what: uploadWords, want: backup.Want{Tables: i.Tables, Exact: i.RowsInexact == 0},
+		file: r.restore.Source, what: uploadWords, foreign: i.Compressed, want: backup.Want{Tables: i.Tables, Exact: i.RowsInexact == 0},
 		need: backup.Need{Inspection: i, SQLBytes: i.SQLBytes, Tables: i.Tables, ServerVersion: i.ServerVersion},
 	}, nil
 }
@@ -116,10 +118,13 @@ func (w words) unreadable(cause error) error {
 // load streams the file into the copy, and refuses it afterwards if its bytes were not the recorded ones: until then
 // nothing but the copy has seen them.
 func (r *restoreRun) load(ctx context.Context, staged backup.Staged, src source, report func(backup.Progress)) error {
-	t := &text{files: r.Files, src: src}
+	t, err := openText(ctx, r.Files, src)
+	if err != nil {
+		return err
+	}
 	loaded, err := staged.Load(ctx, t, report)
-	if t.err != nil { // the loader failed because it was given no more
-		return t.err
+	if why := t.failure(); err != nil && why != nil { // the loader failed because it was given no more
+		return why
 	}
 	if err != nil {
 		return err

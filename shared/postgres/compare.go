@@ -41,7 +41,7 @@ func (s *staged) afresh(ctx context.Context) error {
 	if err := s.exec(ctx, "DISCARD ALL"); err != nil {
 		return err
 	}
-	if err := unlimit(ctx, s.conn); err != nil {
+	if err := unlimit(ctx, s.conn.PgConn); err != nil {
 		return err
 	}
 	return s.exec(ctx, describing)

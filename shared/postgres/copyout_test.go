@@ -14,7 +14,7 @@ import (
 
 // wire is a message of the protocol's.
 func wire(kind byte, body string) []byte {
-	m := binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body)+4)) //nolint:gosec // short
+	m := binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body)+4))
 	return append(m, body...)
 }
 

@@ -1,9 +1,11 @@
 // Package postgres dumps and restores PostgreSQL 13 to 18: it implements [backup.Engine].
 //
-// A dump is pg_dump's own, watched while it streams. A restore looks for what would stop it later (preflight.go, need.go, room.go),
+// A dump takes a snapshot under locks (snapshot.go, catalog.go), has pg_dump write the schema (schema.go, largeobjects.go), and reads the rows
+// by several COPYs at the same time (dump.go, pieces.go, copyout.go, copied.go) into a file of shared/dumpfile. A restore looks for what would stop it later (preflight.go, need.go, room.go),
 // builds a copy beside the live database by a login that can do nothing else (loader.go), over the wire protocol and without psql
-// (load.go, policy.go; upload.go for what others wrote), checks it (verify.go), compares it with live (compare.go, objects.go,
-// newest.go), hands it to the owner of live (handover.go) and exchanges the two in one transaction (switch.go, exchange.go). A
+// (load.go, policy.go; upload.go for what others wrote) and by several sessions where that changes nothing (session.go; haul.go for rows,
+// beside.go, locks.go and schedule.go for indexes and constraints), checks it (verify.go, count.go), compares it with live (compare.go,
+// objects.go, newest.go), hands it to the owner of live (handover.go) and exchanges the two in one transaction (switch.go, exchange.go). A
 // rehearsed copy is parked instead and can be taken up later (park.go); a replaced database can be brought back (held.go). What a
 // worker that died left behind is found by its name: sessions by application_name, staged databases and throw-away logins by
 // br_<job>_<attempt>

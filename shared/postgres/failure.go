@@ -28,6 +28,7 @@ const (
 	limitExceeded       = "53400" // a file limit such as temp_file_limit
 	objectInUse         = "55006"
 	lockNotAvailable    = "55P03"
+	deadlock            = "40P01"
 	queryCancelled      = "57014"
 	featureNotSupported = "0A000"
 	ioError             = "58030"

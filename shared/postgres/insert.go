@@ -58,6 +58,9 @@ func (l *loading) insert(ctx context.Context, item sqltext.Item, in insert) erro
 		}
 	}
 	if len(item.Text) > batchBytes {
+		if err := l.settle(); err != nil {
+			return err
+		}
 		return l.send(ctx, string(item.Text), []pending{{insert: in, line: item.Line, end: len(item.Text)}})
 	}
 	begin := len(b.text)
@@ -72,6 +75,9 @@ func (l *loading) flush(ctx context.Context) error {
 	b := &l.script.batch
 	if len(b.list) == 0 {
 		return nil
+	}
+	if err := l.settle(); err != nil {
+		return err
 	}
 	err := l.send(ctx, string(b.text), b.list)
 	b.text, b.list = b.text[:0], b.list[:0]
@@ -88,7 +94,7 @@ func (l *loading) send(ctx context.Context, sql string, list []pending) error {
 			return err
 		}
 	}
-	done, err := l.tags(ctx, sql)
+	done, err := l.conn.tags(ctx, sql)
 	if err != nil {
 		p := culprit(err, sql, list, len(done))
 		return loadFailure(ctx, err, p.line, sql[p.begin:p.end])
@@ -105,9 +111,9 @@ func (l *loading) send(ctx context.Context, sql string, list []pending) error {
 	}
 	l.file.statements += int64(len(list))
 	l.progress.note(func(p *backup.Progress) {
-		p.TablesDone, p.Rows, p.Bytes = len(l.file.tables.list), l.file.tables.total, l.in.n
+		p.TablesDone, p.Rows, p.Bytes = len(l.file.tables.list), l.file.tables.total, l.read.Load()
 	})
-	return l.sameSession(ctx, list[len(list)-1].line)
+	return l.sameSession(ctx, l.conn, list[len(list)-1].line, l.scanner.StandardConformingStrings())
 }
 
 // culprit is the statement that failed: the one behind those that were run. A message is read as a whole before any of it is run, so

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -91,39 +92,37 @@ type sequence struct {
 // loading is one run of Load.
 type loading struct {
 	*staged
-	scanner  *sqltext.Scanner
-	in       *watched
+	text     backup.Text
+	scanner  *sqltext.Scanner // of the part that is run in its turn
+	complete bool             // the end mark was the last that was seen
+	read     atomic.Int64     // bytes of text
 	progress *meter
 	script   *script // nil for a backup
+	// What is run beside that.
+	beside   bool        // something may be
+	schedule *schedule   // nil until something is
+	tables   *loadTables // nil where they may have changed since they were read
+	known    *loadTables // as they were read last
 }
 
-// Load runs the text in the copy, statement by statement, as the loader.
+// Load runs the text in the copy as the loader: what has to be done in its turn, statement by statement in one session; rows of tables
+// that the text has in pieces of their own, and statements that are known to touch nothing but their tables, in several.
 func (s *staged) Load(ctx context.Context, text backup.Text, report func(backup.Progress)) (backup.Loaded, error) {
-	r, err := text.All(ctx)
-	if err != nil {
-		return backup.Loaded{}, fmt.Errorf("open the file: %w", err)
-	}
-	defer func() { _ = r.Close() }()
-	in := &watched{r: r}
-	l := &loading{staged: s, scanner: sqltext.NewScanner(in, sqltext.Options{MaxStatement: maxStatement}), in: in,
-		progress: newMeter(backup.Progress{}, report)}
+	l := &loading{staged: s, text: text, progress: newMeter(backup.Progress{}, report), beside: s.e.connections(s.t) > 1 && !s.unforeseeable()}
 	if err := l.begin(ctx); err != nil {
 		return backup.Loaded{}, err
 	}
-	for {
-		item, err := l.scanner.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return backup.Loaded{}, s.unreadable(ctx, err)
-		}
-		if err := l.item(ctx, item); err != nil {
-			return backup.Loaded{}, err
-		}
-		l.progress.note(func(p *backup.Progress) { p.Bytes = in.n })
+	err := l.run(ctx)
+	if ended := l.settle(); ended != nil {
+		err = ended // it came first in the text
 	}
-	if err := l.end(ctx); err != nil {
+	if err == nil {
+		err = l.end(ctx)
+	}
+	if l.schedule != nil {
+		l.schedule.stop()
+	}
+	if err != nil {
 		return backup.Loaded{}, err
 	}
 	if err := s.rehearseHandOver(ctx); err != nil {
@@ -132,6 +131,51 @@ func (s *staged) Load(ctx context.Context, text backup.Text, report func(backup.
 	l.progress.finish()
 	slices.SortStableFunc(s.file.skipped, func(a, b backup.Skipped) int { return cmp.Compare(a.Line, b.Line) })
 	return backup.Loaded{Statements: s.file.statements, Tables: s.file.tables.list, Skipped: s.file.skipped}, nil
+}
+
+// run runs the whole text.
+func (l *loading) run(ctx context.Context) error {
+	if pieces := l.text.Pieces(); pieces != nil && !l.unforeseeable() {
+		return l.runPieces(ctx, pieces)
+	}
+	r, err := l.text.All(ctx)
+	if err != nil {
+		return fmt.Errorf("open the file: %w", err)
+	}
+	return l.part(ctx, r, 1)
+}
+
+// part runs a part of the text that begins in a line of the whole, and closes it.
+func (l *loading) part(ctx context.Context, r io.ReadCloser, line int64) error {
+	defer func() { _ = r.Close() }()
+	escapes := l.scanner != nil && !l.scanner.StandardConformingStrings()
+	l.scanner = sqltext.NewScanner(&counted{r, &l.read}, sqltext.Options{MaxStatement: maxStatement, Line: line, Escapes: escapes})
+	for {
+		item, err := l.scanner.Next()
+		if errors.Is(err, io.EOF) {
+			_, l.complete = l.scanner.EndMark()
+			return nil
+		}
+		if err != nil {
+			return l.unreadable(ctx, err)
+		}
+		if err := l.item(ctx, item); err != nil {
+			return err
+		}
+		l.progress.note(func(p *backup.Progress) { p.Bytes = l.read.Load() })
+	}
+}
+
+// counted adds what was read to a count.
+type counted struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 // item does what an item of the text asks for.
@@ -145,12 +189,12 @@ func (l *loading) item(ctx context.Context, item sqltext.Item) error {
 	case sqltext.Meta:
 		return l.checkMeta(item)
 	case sqltext.Copy:
-		return l.copyTable(ctx, item)
-	case sqltext.Statement:
-		if err := l.statement(ctx, item); err != nil {
+		if err := l.settle(); err != nil {
 			return err
 		}
-		return l.sameSession(ctx, item.Line)
+		return l.copyTable(ctx, item)
+	case sqltext.Statement:
+		return l.statement(ctx, item)
 	}
 	return nil
 }
@@ -162,7 +206,7 @@ func (l *loading) end(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, ok := l.scanner.EndMark(); !ok && !l.unproven() {
+	if !l.complete && !l.unproven() {
 		return &backup.Error{Code: backup.CodeFileCut, Text: "The file ends without the mark that pg_dump writes last.",
 			Hint: "The file is not complete: " + l.another()}
 	}
@@ -203,90 +247,25 @@ func (s *staged) checkMeta(item sqltext.Item) error {
 // sameSession stops when the server would read strings otherwise than the scanner does, as after a function that changed the
 // setting: from there on the two could differ in where a statement ends. And the session keeps the name by which whoever
 // comes after a worker that died finds it.
-func (l *loading) sameSession(ctx context.Context, line int64) error {
-	if (l.conn.ParameterStatus("standard_conforming_strings") == "on") != l.scanner.StandardConformingStrings() {
+func (l *loading) sameSession(ctx context.Context, c *session, line int64, standard bool) error {
+	if (c.ParameterStatus("standard_conforming_strings") == "on") != standard {
 		return &backup.Error{Code: backup.CodeLoadFailed,
 			Text: fmt.Sprintf("Line %d changed how the server reads strings (standard_conforming_strings) in a way that can't be followed.", line),
 			Hint: "Nothing was changed. " + l.remedy()}
 	}
-	if encoding := l.conn.ParameterStatus("client_encoding"); sqltext.UnsafeEncoding(encoding) {
+	if encoding := c.ParameterStatus("client_encoding"); sqltext.UnsafeEncoding(encoding) {
 		return &backup.Error{Code: backup.CodeLoadFailed,
 			Text: fmt.Sprintf("Line %d changed the client encoding to %s, whose characters contain the bytes of quotes and backslashes.", line, encoding),
 			Hint: "Nothing was changed. " + l.remedy()}
 	}
 	name := applicationName(l.a)
-	if l.conn.ParameterStatus("application_name") == name || l.conn.TxStatus() == 'E' {
+	if c.ParameterStatus("application_name") == name || c.TxStatus() == 'E' {
 		return nil
 	}
-	if err := l.exec(ctx, "SET application_name = "+literal(name)); err != nil {
+	if err := c.exec(ctx, "SET application_name = "+literal(name)); err != nil {
 		return serverFailure(ctx, err, "give the restore's session its name back")
 	}
 	return nil
-}
-
-// copyTable sends one table's rows. The server's count, and the file's, must be the same.
-func (l *loading) copyTable(ctx context.Context, item sqltext.Item) error {
-	text, line := string(item.Text), item.Line
-	schema, table, _, ok := sqltext.CopyTarget(item.Text)
-	if !ok {
-		return l.refused(line, text)
-	}
-	rows := backup.TableRows{Schema: schema, Table: table}
-	before, total := l.in.n, l.file.tables.total
-	source := &copySource{r: l.scanner.CopyData(), after: func() {
-		l.progress.note(func(p *backup.Progress) { p.Table, p.Bytes, p.Rows = rows.Name(), l.in.n, total+l.scanner.CopyRows() })
-	}}
-	exact := l.script == nil || item.PlainCopy()
-	into, err := l.resolve(ctx, tableName{schema, table})
-	if err != nil {
-		return err
-	}
-	tag, err := l.conn.CopyFrom(ctx, source, text)
-	if source.err != nil {
-		return l.unreadable(ctx, source.err)
-	}
-	if err != nil {
-		return loadFailure(ctx, err, line, text)
-	}
-	if _, err := io.Copy(io.Discard, source); err != nil {
-		return l.unreadable(ctx, err)
-	}
-	if exact && tag.RowsAffected() != l.scanner.CopyRows() {
-		return l.otherRows(line, rows, l.scanner.CopyRows(), tag.RowsAffected())
-	}
-	rows.Rows, rows.Bytes = tag.RowsAffected(), l.in.n-before
-	l.took(into, rows, l.scanner.CopyRows(), exact)
-	l.file.statements++
-	l.progress.note(func(p *backup.Progress) {
-		p.TablesDone, p.Rows, p.Table = len(l.file.tables.list), l.file.tables.total, ""
-	})
-	return l.sameSession(ctx, line)
-}
-
-// otherRows is the refusal of rows that did not arrive as they were sent.
-func (s *staged) otherRows(line int64, t backup.TableRows, sent, took int64) error {
-	hint := "Nothing was changed. Try again; if it happens again, restore another backup."
-	if s.uploaded() {
-		hint = "Nothing was changed. A trigger or rule of the file takes or leaves rows: put it behind the rows, and upload the file again."
-	}
-	return &backup.Error{Code: backup.CodeVerifyMismatch, Hint: hint,
-		Text: fmt.Sprintf("Line %d has %d rows for the table %s, and the server took %d.", line, sent, t.Name(), took)}
-}
-
-// copySource remembers its reader's error: the server would only repeat its text.
-type copySource struct {
-	r     io.Reader
-	after func()
-	err   error
-}
-
-func (c *copySource) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
-		c.err = err
-	}
-	c.after()
-	return n, err
 }
 
 // statement does with a statement what the policy says.
@@ -330,7 +309,19 @@ func (l *loading) statement(ctx context.Context, item sqltext.Item) error {
 		l.file.refresh = append(l.file.refresh, wait)
 		return nil
 	}
-	return l.run(ctx, item.Line, text, words, v)
+	if e, ok := parseErrand(words); ok && l.beside && v.forgiven == nil {
+		if put, err := l.putOff(ctx, &task{line: item.Line, sql: text}, e, words); put || err != nil {
+			return err
+		}
+	}
+	if err := l.settle(); err != nil {
+		return err
+	}
+	l.tables = nil
+	if err := l.execute(ctx, item.Line, text, words, v); err != nil {
+		return err
+	}
+	return l.sameSession(ctx, l.conn, item.Line, l.scanner.StandardConformingStrings())
 }
 
 // giver is who hands over what the file says. A superuser would give what belongs to the server, such as the catalog, to whom the file
@@ -342,12 +333,13 @@ func (l *loading) giver() string {
 	return l.file.role
 }
 
-func (l *loading) run(ctx context.Context, line int64, text string, words phrase, v verdict) error {
-	err := l.single(ctx, text)
+// execute runs a statement in its turn.
+func (l *loading) execute(ctx context.Context, line int64, text string, words phrase, v verdict) error {
+	err := l.single(ctx, l.conn, text)
 	if sqlState(err) == insufficientRight {
 		if milder, ok := withoutLeakproof(text, words); ok {
 			l.skip(line, text, "created without LEAKPROOF, which only a superuser may promise")
-			err = l.single(ctx, milder)
+			err = l.single(ctx, l.conn, milder)
 		}
 	}
 	if err != nil && slices.Contains(v.forgiven, sqlState(err)) {
@@ -369,40 +361,11 @@ func (l *loading) run(ctx context.Context, line int64, text string, words phrase
 
 // single runs one statement of the file. That of an upload goes by the extended protocol, in which the server itself refuses a second
 // one behind it: a routine's body can be written so that psql, and the scanner, end it later than the server does.
-func (l *loading) single(ctx context.Context, sql string) error {
+func (l *loading) single(ctx context.Context, c *session, sql string) error {
 	if l.script == nil {
-		return l.exec(ctx, sql)
+		return c.exec(ctx, sql)
 	}
-	result := l.conn.ExecParams(ctx, sql, nil, nil, nil, nil)
-	for result.NextRow() {
-		continue // as in tags
-	}
-	_, err := result.Close()
-	return err
-}
-
-// exec runs one statement as the loader and gives its rows away as they come.
-func (s *staged) exec(ctx context.Context, sql string) error {
-	_, err := s.tags(ctx, sql)
-	return err
-}
-
-// tags runs statements as the loader in one message, which makes them one transaction where none is open. It returns the
-// server's word on each that was run, also where a later one failed.
-func (s *staged) tags(ctx context.Context, sql string) (done []pgconn.CommandTag, err error) {
-	results := s.conn.Exec(ctx, sql)
-	for results.NextResult() {
-		rows := results.ResultReader()
-		for rows.NextRow() {
-			continue // nobody wants them, and there may be many
-		}
-		tag, err := rows.Close()
-		if err != nil {
-			break // results.Close says it too
-		}
-		done = append(done, tag)
-	}
-	return done, results.Close()
+	return c.single(ctx, sql)
 }
 
 // learn keeps what Verify asks about.

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"io"
 	"sync"
 	"time"
 
@@ -72,16 +71,4 @@ func (m *meter) current(now time.Time) backup.Progress {
 		p.EndsAt = now.Add(time.Duration(left)).UTC().Truncate(time.Second)
 	}
 	return p
-}
-
-// watched counts what is read from r.
-type watched struct {
-	r io.Reader
-	n int64
-}
-
-func (t *watched) Read(p []byte) (int, error) {
-	n, err := t.r.Read(p)
-	t.n += int64(n)
-	return n, err
 }

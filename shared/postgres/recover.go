@@ -182,6 +182,7 @@ func (s *staged) Discard(ctx context.Context) error {
 		s.logOut(ctx)
 		return nil
 	}
+	s.dismiss(ctx)
 	_, mended := s.mendLogin(ctx)
 	s.logOut(ctx)
 	admin, err := s.e.connect(ctx, s.t, s.a, secretLogin(s.t, maintenance(s.t.Credentials)))

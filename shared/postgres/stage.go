@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
 )
@@ -32,8 +31,10 @@ type staged struct {
 	// warnings are told with the report.
 	warnings []string
 
-	conn    *pgconn.PgConn // the loader's session in the copy
-	file    file           // what Load learned
+	conn    *session   // the loader's in the copy, nil while there is none
+	others  []*session // the rest of its crew
+	full    bool       // the server lets in no more of them
+	file    file       // what Load learned
 	counted []backup.TableRows
 	resumed bool // the copy was parked by another attempt
 	settled bool // the copy was switched in or parked: there is nothing to discard
@@ -189,36 +190,8 @@ func (s *staged) createExtensions(ctx context.Context) error {
 	return nil
 }
 
-// logIn opens the loader's session in the copy. It speaks the wire protocol bare: statements go as they stand.
-func (s *staged) logIn(ctx context.Context) error {
-	l := login{s.loader.user, s.loader.password, s.name}
-	config, err := s.e.config(s.t.Credentials, s.a, l)
-	if err != nil {
-		return err
-	}
-	config.RuntimeParams["search_path"], config.MaxProtocolMessageBodyLen = s.searchPath(), maxAnswer
-	if s.conn, err = pgconn.ConnectConfig(ctx, &config.Config); err == nil {
-		err = unlimit(ctx, s.conn)
-	}
-	if err != nil {
-		return connectFailure(ctx, err, s.t.Credentials, l)
-	}
-	return nil
-}
-
 // Loader says which login loads.
 func (s *staged) Loader() backup.Loader { return s.loader.kind }
 
 // ByHand is SQL for what Switch can't carry over from live.
 func (s *staged) ByHand() []string { return s.byHand }
-
-// logOut ends the loader's session.
-func (s *staged) logOut(ctx context.Context) {
-	if s.conn == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	_ = s.conn.Close(ctx)
-	s.conn = nil
-}

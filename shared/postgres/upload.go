@@ -24,6 +24,12 @@ func (s *staged) unproven() bool {
 	return s.uploaded() && s.need.Inspection.Completeness != backup.Proven
 }
 
+// unforeseeable reports whether the order may matter in which the file fills its tables: it is no dump that fills them by COPY and does
+// nothing else to rows.
+func (s *staged) unforeseeable() bool {
+	return s.unproven() || s.uploaded() && s.need.Inspection.RowsInexact > 0
+}
+
 // remedy is what to do about a file that has something which it should not have, as a hint says it.
 func (s *staged) remedy() string {
 	if s.uploaded() {
@@ -118,8 +124,7 @@ func (l *loading) begin(ctx context.Context) error {
 func (l *loading) scriptItem(ctx context.Context, item sqltext.Item) (done bool, err error) {
 	ruling := l.script.judge.Rule(item)
 	if h := ruling.Hazard; h != nil {
-		return true, &backup.Error{Code: backup.CodeDangerous, Hint: h.Hint,
-			Text: fmt.Sprintf("Line %d must not be run: %s (%s)", h.Line, h.Text, h.Why)}
+		return true, dangerous(h)
 	}
 	if ruling.Ignore != "" {
 		l.skip(item.Line, string(item.Text), ruling.Ignore)
@@ -138,6 +143,10 @@ func (l *loading) scriptItem(ctx context.Context, item sqltext.Item) (done bool,
 		l.script.pathKnown = false
 	}
 	return false, nil
+}
+
+func dangerous(h *backup.Hazard) error {
+	return &backup.Error{Code: backup.CodeDangerous, Hint: h.Hint, Text: fmt.Sprintf("Line %d must not be run: %s (%s)", h.Line, h.Text, h.Why)}
 }
 
 // learnScript keeps what only an upload does.
@@ -214,6 +223,9 @@ func (l *loading) searchPath(ctx context.Context) (string, error) {
 	if l.script.pathKnown {
 		return l.script.path, nil
 	}
+	if err := l.settle(); err != nil {
+		return "", err
+	}
 	found, err := l.query(ctx, `SELECT s FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) s`)
 	if err != nil {
 		return "", serverFailure(ctx, err, "read the script's search_path")
@@ -234,6 +246,7 @@ func (l *loading) searchPath(ctx context.Context) (string, error) {
 
 // endScript leaves the script's session, with all that it may have set, for a new one in which the copy is verified.
 func (l *loading) endScript(ctx context.Context) error {
+	l.dismiss(ctx)
 	if err := l.refuseChangedLogin(ctx); err != nil {
 		return err
 	}

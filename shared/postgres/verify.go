@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
@@ -15,18 +14,15 @@ type tableName struct{ schema, table string }
 
 func nameOf(t backup.TableRows) tableName { return tableName{t.Schema, t.Table} }
 
-// listTables names the user's tables, and whether an extension brought them.
-const listTables = `SELECT n.nspname, c.relname, ` + extensionMember + ` FROM pg_catalog.pg_class c
-	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ` + userTables + ` ORDER BY 1, 2`
-
 // Verify counts the copy's tables, checks sequences and constraints, then switches row level security on, fills the
 // materialized views and collects statistics. All of it runs as the loader: it may run code from the file.
 func (s *staged) Verify(ctx context.Context, want backup.Want, report func(backup.Progress)) error {
-	// Without row_security = off a policy would hide rows from the count instead of refusing it.
-	if err := s.exec(ctx, "SET row_security = off"); err != nil {
-		return serverFailure(ctx, err, "count the copy's rows")
+	crew, err := s.crew(ctx)
+	if err != nil {
+		return err
 	}
-	if err := s.countTables(ctx, want.Tables, report); err != nil {
+	defer s.dismiss(ctx)
+	if err := s.countTables(ctx, crew, want.Tables, report); err != nil {
 		return err
 	}
 	checks := []func(context.Context) error{s.checkSequences, s.checkOwnedSequences, s.checkConstraints, s.checkIndexes, s.protect, s.fillViews}
@@ -44,98 +40,14 @@ func (s *staged) Verify(ctx context.Context, want backup.Want, report func(backu
 			return err
 		}
 	}
-	// Without statistics the database would wake up with bad plans, on the day on which it can least afford them.
-	if err := s.exec(ctx, "ANALYZE"); err != nil {
-		return serverFailure(ctx, err, "collect the copy's statistics")
+	if err := s.analyze(ctx, crew); err != nil {
+		return err
 	}
+	s.dismiss(ctx) // before the login is looked at, which takes a connection of its own
 	if err := s.recount(ctx); err != nil {
 		return err
 	}
 	return s.refuseChangedLogin(ctx)
-}
-
-// recount counts an upload's tables again where code of the file may have changed them since: what was counted is what is reported.
-// Views are filled and statistics collected with it.
-func (s *staged) recount(ctx context.Context) error {
-	if !s.uploaded() {
-		return nil
-	}
-	const firstOfUsers = 16384 // FirstNormalObjectId
-	found, err := s.query(ctx, fmt.Sprintf("SELECT EXISTS (SELECT FROM pg_catalog.pg_proc WHERE oid >= %d)", firstOfUsers))
-	if err != nil {
-		return serverFailure(ctx, err, "list the copy's functions")
-	}
-	if found[0][0] == "f" {
-		return nil
-	}
-	// Forced row level security would refuse the count even to the owner. It is lifted in a transaction that is rolled back.
-	if err := s.exec(ctx, "BEGIN; SET LOCAL row_security = off"); err != nil {
-		return serverFailure(ctx, err, "count the copy's rows again")
-	}
-	forced, err := s.query(ctx, `SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relforcerowsecurity AND `+userTables)
-	if err != nil {
-		return serverFailure(ctx, err, "count the copy's rows again")
-	}
-	for _, f := range forced {
-		if err := s.exec(ctx, "ALTER TABLE "+ident(f...)+" NO FORCE ROW LEVEL SECURITY"); err != nil {
-			return serverFailure(ctx, err, "count the copy's rows again")
-		}
-	}
-	before := s.counted
-	if err := s.countTables(ctx, nil, nil); err != nil {
-		return err
-	}
-	if err := s.exec(ctx, "ROLLBACK"); err != nil {
-		return serverFailure(ctx, err, "count the copy's rows again")
-	}
-	return s.wrong(changedRows(before, s.counted))
-}
-
-// changedRows are the tables that have other rows in a second count.
-func changedRows(first, second []backup.TableRows) (wrong []string) {
-	was := map[tableName]int64{}
-	for _, t := range first {
-		was[nameOf(t)] = t.Rows
-	}
-	for _, t := range second {
-		if n, ok := was[nameOf(t)]; !ok || n != t.Rows {
-			wrong = append(wrong, fmt.Sprintf("%s: %d rows first, %d when all was done", t.Name(), n, t.Rows))
-		}
-		delete(was, nameOf(t))
-	}
-	for t := range was {
-		wrong = append(wrong, t.schema+"."+t.table+" was gone when all was done")
-	}
-	return wrong
-}
-
-// countTables counts every table of the copy that no extension brought: those hold rows of the extension's own besides the file's.
-func (s *staged) countTables(ctx context.Context, want []backup.TableRows, report func(backup.Progress)) error {
-	tables, err := s.query(ctx, listTables)
-	if err != nil {
-		return serverFailure(ctx, err, "list the copy's tables")
-	}
-	progress := newMeter(backup.Progress{TablesTotal: max(len(tables), len(want))}, report)
-	s.counted = make([]backup.TableRows, 0, len(tables))
-	for _, row := range tables {
-		if row[2] == "t" {
-			continue
-		}
-		t := backup.TableRows{Schema: row[0], Table: row[1]}
-		progress.note(func(p *backup.Progress) { p.Table = t.Name() })
-		n, err := s.query(ctx, "SELECT pg_catalog.count(*) FROM ONLY "+ident(t.Schema, t.Table))
-		if err != nil {
-			return serverFailure(ctx, err, "count the rows of "+t.Name())
-		}
-		if t.Rows, err = strconv.ParseInt(n[0][0], 10, 64); err != nil {
-			return fmt.Errorf("count the rows of %s: %w", t.Name(), err)
-		}
-		s.counted = append(s.counted, t)
-		progress.note(func(p *backup.Progress) { p.TablesDone, p.Rows = p.TablesDone+1, p.Rows+t.Rows })
-	}
-	progress.finish()
-	return nil
 }
 
 // mismatch compares what a backup holds with what the server took and with what it counts now.
@@ -320,23 +232,4 @@ func (s *staged) runLater(ctx context.Context, list []later) error {
 		}
 	}
 	return nil
-}
-
-// query runs a query as the loader and returns its rows as text; NULL is "".
-func (s *staged) query(ctx context.Context, sql string) ([][]string, error) {
-	results, err := s.conn.Exec(ctx, sql).ReadAll()
-	if err != nil {
-		return nil, err
-	}
-	var out [][]string
-	for _, r := range results {
-		for _, row := range r.Rows {
-			line := make([]string, len(row))
-			for i, v := range row {
-				line[i] = string(v)
-			}
-			out = append(out, line)
-		}
-	}
-	return out, nil
 }

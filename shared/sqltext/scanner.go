@@ -48,6 +48,10 @@ type Options struct {
 	MaxStatement int
 	// Comments makes comments outside statements items of their own.
 	Comments bool
+	// Line is the line of a whole in which this part of it begins, 1 where it is 0. A part begins between two items.
+	Line int64
+	// Escapes says that standard_conforming_strings is off where the text begins.
+	Escapes bool
 }
 
 const (
@@ -120,11 +124,11 @@ type statement struct {
 
 // NewScanner returns a scanner of r, whose text is uncompressed.
 func NewScanner(r io.Reader, o Options) *Scanner {
-	s := &Scanner{r: r, max: o.MaxStatement, line: 1}
+	s := &Scanner{r: r, max: o.MaxStatement, line: max(o.Line, 1)}
 	if s.max <= 0 {
 		s.max = defaultMaxStatement
 	}
-	s.lexer = lexer{item: -1, comments: o.Comments, buf: make([]byte, 0, bufferSize), more: s.read}
+	s.lexer = lexer{item: -1, comments: o.Comments, escapes: o.Escapes, buf: make([]byte, 0, bufferSize), more: s.read}
 	return s
 }
 

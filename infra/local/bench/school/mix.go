@@ -53,7 +53,7 @@ func ReadMix(text io.Reader) (Mix, error) {
 				current.Bytes += int64(len(line))
 			}
 			continue
-		case err == io.EOF: //nolint:errorlint // as above
+		case err == io.EOF:
 			return m.sorted(parts), nil
 		case err != nil:
 			return m, err
