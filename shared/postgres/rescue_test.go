@@ -311,6 +311,12 @@ func TestRescue_RefusedBeforeAnythingIsDone(t *testing.T) {
 	}
 }
 
+// tiny fills the database with next to nothing.
+func (w *world) tiny() {
+	w.t.Helper()
+	w.in(fmt.Sprintf("SET ROLE %s; CREATE TABLE public.one (id int PRIMARY KEY); CREATE TABLE public.two (a int); INSERT INTO public.two VALUES (1), (2)", ident(w.app)))
+}
+
 // hostile are texts of a forged index.
 var hostile = []string{
 	"int); DROP TABLE public.one; --", "int--", "int -- x\n", "int/**/", "int DEFAULT pg_sleep(10)", "int CHECK (true)", "int REFERENCES public.one", "int, b int",
@@ -321,7 +327,7 @@ var hostile = []string{
 func TestRescue_ATypeOfAForgedIndexIsNoStatement(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.small()
+	w.tiny()
 	f := w.archive()
 	for _, text := range hostile {
 		a := attempt(1)
@@ -340,7 +346,7 @@ func TestRescue_ATypeOfAForgedIndexIsNoStatement(t *testing.T) {
 func TestRescue_NamesOfAForgedIndexAreNoStatements(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.small()
+	w.tiny()
 	f := w.archive()
 	for _, name := range []string{`x"); DROP TABLE public.one; --`, "a\nb", `\`, "'", "a) TO PROGRAM 'false", "$$", "x\" int); DROP SCHEMA public CASCADE; --"} {
 		a := attempt(1)
@@ -588,5 +594,35 @@ func TestRescue_WarnsWhereEveryTableIsPublished(t *testing.T) {
 	}
 	if text := strings.Join(r.Warnings(), "\n"); !strings.Contains(text, "everything") {
 		t.Errorf("warnings: %s", text)
+	}
+}
+
+func TestRescue_OfAnotherEncodingIsWhatWasThere(t *testing.T) {
+	t.Parallel()
+	for encoding, value := range map[string]string{"LATIN1": "'Größe ' || chr(233)", "SQL_ASCII": `E'\xff\xfe raw \x80'`} {
+		t.Run(encoding, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.drop(w.name())
+			w.exec("CREATE DATABASE " + ident(w.name()) + " OWNER " + ident(w.app) + " TEMPLATE template0 ENCODING '" + encoding + "' LC_COLLATE 'C' LC_CTYPE 'C'")
+			client := map[bool]string{true: "SQL_ASCII", false: "UTF8"}[encoding == "SQL_ASCII"]
+			w.in("SET client_encoding = " + client + "; SET ROLE " + ident(w.app) + `; CREATE TABLE public."tä" ("wört" text); INSERT INTO public."tä" VALUES (` + value + ")")
+			f := w.archive()
+			a := attempt(1)
+			p := f.plan(a.Job, all)
+			tables := w.rescued(a, p)
+			hex := func(schema string) (out string) {
+				if err := w.connect(w.name()).QueryRow(context.Background(), `SELECT encode(textsend("wört"), 'hex') FROM `+ident(schema, "tä")).Scan(&out); err != nil {
+					t.Fatal(err)
+				}
+				return out
+			}
+			if got, want := hex(p.Schema), hex("public"); got != want {
+				t.Errorf("the value is %s, was %s", got, want)
+			}
+			if !strings.Contains(tables[0].BringBack, "INSERT INTO public.") {
+				t.Errorf("SQL: %s", tables[0].BringBack)
+			}
+		})
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -105,9 +104,14 @@ func (r *rescuing) loadPiece(ctx context.Context, t backup.RescuedTable, s backu
 	if item.Kind != sqltext.Copy {
 		return 0, unreadablePiece(t, fmt.Errorf("line %d of the piece is no COPY", item.Line))
 	}
-	rows := &pieceRows{scanner: scanner, data: scanner.CopyData(), progress: progress}
-	tag, err := r.conn.PgConn().CopyFrom(ctx, rows, sql)
-	damage := rows.stop()
+	rows, offset := int64(0), scanner.Offset() // that are told as progress
+	source := &copySource{r: scanner.CopyData(), after: func() {
+		moreRows, more := scanner.CopyRows()-rows, scanner.Offset()-offset
+		rows, offset = rows+moreRows, offset+more
+		progress.note(func(p *backup.Progress) { p.Rows, p.Bytes = p.Rows+moreRows, p.Bytes+more })
+	}}
+	tag, err := r.conn.PgConn().CopyFrom(ctx, source, sql)
+	damage := source.stop()
 	if damage == nil && ctx.Err() == nil {
 		// What the server has refused may be what was damaged: that is known at the end of the piece only.
 		damage = toEnd(scanner)
@@ -139,42 +143,6 @@ func toEnd(scanner *sqltext.Scanner) error {
 		return err
 	}
 	return fmt.Errorf("line %d of the piece comes behind its rows", item.Line)
-}
-
-// pieceRows are the rows of a piece on their way. It remembers why they could not be read.
-type pieceRows struct {
-	scanner  *sqltext.Scanner
-	data     io.Reader
-	progress *meter
-
-	mu      sync.Mutex
-	err     error
-	stopped bool
-}
-
-// Read implements io.Reader.
-func (p *pieceRows) Read(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stopped {
-		return 0, io.ErrClosedPipe
-	}
-	before := p.scanner.CopyRows()
-	n, err := p.data.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
-		p.err = err
-	}
-	rows := p.scanner.CopyRows() - before
-	p.progress.note(func(p *backup.Progress) { p.Bytes, p.Rows = p.Bytes+int64(n), p.Rows+rows })
-	return n, err
-}
-
-// stop returns why reading failed, and lets nobody read any more: where the session is lost, pgconn leaves a goroutine behind that would.
-func (p *pieceRows) stop() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stopped = true
-	return p.err
 }
 
 // unreadablePiece is a file that is not what was written.
