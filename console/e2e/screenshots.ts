@@ -47,6 +47,12 @@ test("pictures of every view", async ({ visitor, open, api }) => {
   const backup = await api.createdBackup(database);
   await damage(database);
   const rehearsal = await api.rehearsed(database, backup.id);
+  const rescue = await api.endedRestore(database, {
+    source: { backup: backup.id },
+    tables: ["public.grade", "public.meal_order"],
+    dryRun: false,
+    confirm: database,
+  });
   const at = `/databases/${database}`;
 
   const stranger = await visitor();
@@ -59,6 +65,7 @@ test("pictures of every view", async ({ visitor, open, api }) => {
     backup: `${at}/backups/${backup.id}`,
     "restore-options": `${at}/restore?backup=${backup.id}`,
     report: `${at}/restores/${rehearsal.id}`,
+    rescue: `${at}/restores/${rescue.id}`,
     "cron-key": "/cron-key",
     activity: "/activity",
   };

@@ -65,7 +65,7 @@ type Failure struct {
 	Reason string `json:"reason"`
 	Hint   string `json:"hint,omitempty"`
 	Log    string `json:"log,omitempty"` // the tool's or server's own words: at most 8 KiB, the end of them
-	// Unknown says that the job may have exchanged the databases all the same.
+	// Unknown says that the job may have exchanged the databases all the same, or have rescued its tables.
 	Unknown bool `json:"unknown,omitempty"`
 }
 
