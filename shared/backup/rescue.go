@@ -9,9 +9,6 @@ import (
 	"unicode/utf8"
 )
 
-// MaxRescuedTables is how many tables one restore rescues at most: all of them are one transaction.
-const MaxRescuedTables = 100
-
 // Rescue is what a restore of single tables is about. They are put into a new schema of the live database, beside what is there: nothing
 // is replaced, so there is nothing to apply or to undo.
 type Rescue struct {
