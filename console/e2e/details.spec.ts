@@ -50,7 +50,7 @@ test("its tables are listed with their rows, sorted by keyboard and found by nam
   const rows = table.getByRole("row").filter({ has: page.getByRole("rowheader") });
   const bySize = backup.tables!.toSorted((a, b) => b.rows - a.rows);
   await expect(table).toHaveAttribute("aria-rowcount", String(backup.tableCount! + 1));
-  await table.getByRole("button", { name: "Rows" }).focus();
+  await table.getByRole("button", { name: "Rows", exact: true }).focus();
   await page.keyboard.press("Enter");
   await expect(table.getByRole("columnheader", { name: "Rows" })).toHaveAttribute("aria-sort", "descending");
   await expect(rows.first()).toContainText(bySize[0]!.table);

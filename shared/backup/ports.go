@@ -128,6 +128,9 @@ type Files interface {
 	// Open streams an object's given version from its beginning. A connection that breaks is taken up again by range.
 	// ErrNotFound if there is none.
 	Open(ctx context.Context, key, versionID string) (io.ReadCloser, error)
+	// Stat is what S3 holds of an object's given version: its size, and its CRC64NVME where S3 has that of the whole. It has no SHA-256.
+	// ErrNotFound if there is none.
+	Stat(ctx context.Context, key, versionID string) (Stored, error)
 	// OpenRange streams length bytes of an object's given version from offset on, of which there must be as many. A connection that
 	// breaks is taken up again. ErrNotFound if there is no such version.
 	OpenRange(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error)

@@ -17,7 +17,7 @@ import (
 // Kind says what a member holds.
 type Kind string
 
-// The kinds, in the order in which they come in a file.
+// The kinds, in the order in which they come in a file. Rows and large objects come in any.
 const (
 	Schema       Kind = "schema"       // header and everything that has to be there before rows
 	Data         Kind = "data"         // rows of one table: comments, and one statement that loads them

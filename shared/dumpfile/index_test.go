@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,16 +108,17 @@ func TestText_ReadsWhatOthersMayWrite(t *testing.T) {
 
 // fileOf is a file of an index alone, whose members are zeros.
 func fileOf(index string, length int64) []byte {
-	var file, member bytes.Buffer
-	file.Write(make([]byte, length))
+	var member bytes.Buffer
 	w := NewWriter(&member, Options{})
 	m := w.Member(Schema, -1)
 	_, _ = io.WriteString(m, index)
+	m.whole = true // even if it is not
 	_ = m.Close()
-	file.Write(member.Bytes())
+	if index == "" {
+		member.Write(slices.Concat(header[:], trailerTail[:])) // the Writer leaves it out
+	}
 	t := trailer(length, int64(member.Len()), crc32.Checksum(member.Bytes(), castagnoli))
-	file.Write(t[:])
-	return file.Bytes()
+	return slices.Concat(make([]byte, length), member.Bytes(), t[:])
 }
 
 const (
@@ -151,68 +153,73 @@ func TestReadIndex_RefusesAnIndexThatLies(t *testing.T) {
 		return strings.Replace(goodIndex, old, new, 1)
 	}
 	const huge = "9223372036854775807"
-	for name, index := range map[string]string{
-		"empty":                      "",
-		"no title":                   strings.TrimPrefix(goodIndex, indexTitle),
-		"no head":                    indexTitle + goodEnd,
-		"two heads":                  goodHead + strings.TrimPrefix(goodIndex, indexTitle),
-		"no end":                     strings.TrimSuffix(goodIndex, goodEnd),
-		"text behind the end":        goodIndex + "-- member {}\n",
-		"half a line":                strings.TrimSuffix(goodIndex, "\n"),
-		"a line that is unknown":     swap(goodEnd, "-- other {}\n"+goodEnd),
-		"a statement":                swap(goodEnd, "DROP TABLE t;\n"+goodEnd),
-		"tables behind members":      goodHead + goodOne + goodTable + goodTwo + goodEnd,
-		"a newer version":            swap(`"version":1`, `"version":2`),
-		"no version":                 swap(`"version":1`, `"version":0`),
-		"no JSON":                    swap(`{"schema"`, `{schema`),
-		"two values":                 swap(`"bytes":20}`, `"bytes":20} {}`),
-		"a gap":                      swap(`"offset":100`, `"offset":101`),
-		"an overlap":                 swap(`"offset":100`, `"offset":99`),
-		"first not at 0":             swap(`"offset":0`, `"offset":1`),
-		"a negative offset":          swap(`"offset":0`, `"offset":-1`),
-		"a negative length":          swap(`"length":100`, `"length":-100`),
-		"a huge length":              swap(`"length":60`, `"length":`+huge),
-		"a number too large":         swap(`"length":60`, `"length":9223372036854775808`),
-		"a fraction":                 swap(`"length":60`, `"length":60.5`),
-		"too short for a member":     swap(`"length":100`, `"length":1`),
-		"not up to the index":        swap(`"length":60`, `"length":59`),
-		"more than to the index":     swap(`"length":60`, `"length":61`),
-		"kinds out of order":         swap(`"kind":"schema"`, `"kind":"sequences"`),
-		"an unknown kind":            swap(`"kind":"schema"`, `"kind":"index"`),
-		"a table that is not":        swap(`"table":0`, `"table":1`),
-		"a negative table":           swap(`"table":0`, `"table":-2`),
-		"rows of no table":           swap(`"table":0`, `"table":-1`),
-		"a schema of a table":        swap(`"table":-1`, `"table":0`),
-		"negative rows":              swap(`"rows":2,"bytes":40`, `"rows":-2,"bytes":40`),
-		"other rows than the table":  swap(`"rows":2,"bytes":40`, `"rows":3,"bytes":40`),
-		"more rows than bytes":       swap(`"rows":2,"bytes":40`, `"rows":41,"bytes":40`),
-		"more bytes of rows":         swap(`"rows":2,"bytes":20`, `"rows":2,"bytes":41`),
-		"fewer bytes than rows":      swap(`"rows":2,"bytes":20`, `"rows":2,"bytes":1`),
-		"no bytes":                   swap(`"bytes":40`, `"bytes":0`),
-		"huge bytes":                 swap(`"bytes":40`, `"bytes":`+huge),
-		"more than deflate can":      swap(`"bytes":50`, `"bytes":200000`),
-		"not from line 1":            swap(`"line":1`, `"line":2`),
-		"a line too early":           swap(`"line":3`, `"line":1`),
-		"a line too late":            swap(`"line":3`, `"line":52`),
-		"huge line":                  swap(`"line":3`, `"line":`+huge),
-		"a nameless table":           swap(`"name":"t"`, `"name":""`),
-		"other count of tables":      swap(`"tables":1`, `"tables":2`),
-		"other count of members":     swap(`"members":2`, `"members":1`),
-		"other count of rows":        swap(`{"tables":1,"members":2,"rows":2`, `{"tables":1,"members":2,"rows":1`),
-		"other count of bytes":       swap(`"bytes":90`, `"bytes":91`),
-		"too few lines":              swap(`"lines":9`, `"lines":2`),
-		"too many lines":             swap(`"lines":9`, `"lines":43`),
-		"other length of all":        swap(`"length":160`, `"length":161`),
-		"two schemas":                swap(`"kind":"data","table":0,"rows":2`, `"kind":"schema","table":-1`),
-		"a line without end":         goodHead + "-- table {\"schema\":\"" + strings.Repeat("x", maxIndexLine) + "\"}\n",
-		"more text than is read":     goodHead + strings.Repeat("-- table {\"schema\":\""+strings.Repeat("x", 1<<20)+"\",\"name\":\"t\"}\n", 65),
-		"a table line that is cut":   swap(goodTable, goodTable[:30]+"\n"),
-		"lengths that would overrun": swap(`"offset":100,"length":60`, `"offset":`+huge+`,"length":`+huge),
+	for name, c := range map[string]struct{ index, want string }{
+		"empty":                      {"", "has no end"},
+		"no title":                   {strings.TrimPrefix(goodIndex, indexTitle), "out of its place"},
+		"no head":                    {indexTitle + goodEnd, "out of its place"},
+		"two heads":                  {goodHead + strings.TrimPrefix(goodIndex, indexTitle), "out of its place"},
+		"no end":                     {strings.TrimSuffix(goodIndex, goodEnd), "has no end"},
+		"text behind the end":        {goodIndex + "-- member {}\n", "out of its place"},
+		"half a line":                {strings.TrimSuffix(goodIndex, "\n"), "the last line of the index has no end"},
+		"a line that is unknown":     {swap(goodEnd, "-- other {}\n"+goodEnd), "none that this version knows"},
+		"a statement":                {swap(goodEnd, "DROP TABLE t;\n"+goodEnd), "none that this version knows"},
+		"tables behind members":      {goodHead + goodOne + goodTable + goodTwo + goodEnd, "out of its place"},
+		"a newer version":            {swap(`"version":1`, `"version":2`), "version 2 of the format"},
+		"no version":                 {swap(`"version":1`, `"version":0`), "version 0 of the format"},
+		"no JSON":                    {swap(`{"schema"`, `{schema`), "invalid character"},
+		"two values":                 {swap(`"bytes":20}`, `"bytes":20} {}`), "invalid character"},
+		"a gap":                      {swap(`"offset":100`, `"offset":101`), "is not where the one before it ends"},
+		"an overlap":                 {swap(`"offset":100`, `"offset":99`), "is not where the one before it ends"},
+		"first not at 0":             {swap(`"offset":0`, `"offset":1`), "is not where the one before it ends"},
+		"a negative offset":          {swap(`"offset":0`, `"offset":-1`), "is not where the one before it ends"},
+		"a negative length":          {swap(`"length":100`, `"length":-100`), "is not where the one before it ends"},
+		"a huge length":              {swap(`"length":60`, `"length":`+huge), "is not where the one before it ends"},
+		"a number too large":         {swap(`"length":60`, `"length":9223372036854775808`), "cannot unmarshal"},
+		"a schema of negative table": {swap(`"table":-1`, `"table":-2`), "of a table that does not exist"},
+		"negative rows of a schema":  {swap(`"table":-1,`, `"table":-1,"rows":-1,`), "can't have its size"},
+		"a fraction":                 {swap(`"length":60`, `"length":60.5`), "cannot unmarshal"},
+		"too short for a member":     {swap(`"length":100`, `"length":1`), "is not where the one before it ends"},
+		"the last too short":         {strings.NewReplacer(`"length":100`, `"length":150`, `"offset":100,"length":60`, `"offset":150,"length":10`).Replace(goodIndex), "is not where the one before it ends"},
+		"a schema of no bytes":       {swap(`"bytes":50`, `"bytes":0`), "can't have its size"},
+		"not up to the index":        {swap(`"length":60`, `"length":59`), "the counts of the index"},
+		"members that end before":    {strings.Replace(swap(`"length":60`, `"length":59`), `"length":160`, `"length":159`, 1), "the counts of the index"},
+		"more than to the index":     {swap(`"length":60`, `"length":61`), "is not where the one before it ends"},
+		"kinds out of order":         {swap(`"kind":"schema"`, `"kind":"sequences"`), "which does not come there"},
+		"an unknown kind":            {swap(`"kind":"schema"`, `"kind":"index"`), "which does not come there"},
+		"a table that is not":        {swap(`"table":0`, `"table":1`), "of a table that does not exist"},
+		"a negative table":           {swap(`"table":0`, `"table":-2`), "of a table that does not exist"},
+		"rows of no table":           {swap(`"table":0`, `"table":-1`), "of a table that does not exist"},
+		"a schema of a table":        {swap(`"table":-1`, `"table":0`), "of a table that does not exist"},
+		"negative rows":              {swap(`"rows":2,"bytes":40`, `"rows":-2,"bytes":40`), "can't have its size"},
+		"other rows than the table":  {swap(`"rows":2,"bytes":40`, `"rows":3,"bytes":40`), "is not the sum of its members"},
+		"more rows than bytes":       {swap(`"rows":2,"bytes":40`, `"rows":41,"bytes":40`), "can't have its size"},
+		"more bytes of rows":         {swap(`"rows":2,"bytes":20`, `"rows":2,"bytes":41`), "is not the sum of its members"},
+		"fewer bytes than rows":      {swap(`"rows":2,"bytes":20`, `"rows":2,"bytes":1`), "is not the sum of its members"},
+		"no bytes":                   {swap(`"bytes":40`, `"bytes":0`), "can't have its size"},
+		"huge bytes":                 {swap(`"bytes":40`, `"bytes":`+huge), "can't have its size"},
+		"more than deflate can":      {swap(`"bytes":50`, `"bytes":200000`), "can't have its size"},
+		"not from line 1":            {swap(`"line":1`, `"line":2`), "can't begin in its line"},
+		"a line too early":           {swap(`"line":3`, `"line":1`), "can't begin in its line"},
+		"a line too late":            {swap(`"line":3`, `"line":52`), "can't begin in its line"},
+		"huge line":                  {swap(`"line":3`, `"line":`+huge), "can't begin in its line"},
+		"a nameless table":           {swap(`"name":"t"`, `"name":""`), "is not the sum of its members"},
+		"other count of tables":      {swap(`"tables":1`, `"tables":2`), "the counts of the index"},
+		"other count of members":     {swap(`"members":2`, `"members":1`), "the counts of the index"},
+		"other count of rows":        {swap(`{"tables":1,"members":2,"rows":2`, `{"tables":1,"members":2,"rows":1`), "the counts of the index"},
+		"other count of bytes":       {swap(`"bytes":90`, `"bytes":91`), "the counts of the index"},
+		"too few lines":              {swap(`"lines":9`, `"lines":2`), "counts other lines"},
+		"too many lines":             {swap(`"lines":9`, `"lines":43`), "counts other lines"},
+		"other length of all":        {swap(`"length":160`, `"length":161`), "the counts of the index"},
+		"two schemas":                {swap(`"kind":"data","table":0,"rows":2`, `"kind":"schema","table":-1`), "which does not come there"},
+		"a line without end":         {goodHead + "-- table {\"schema\":\"" + strings.Repeat("x", maxIndexLine) + "\"}\n", "has more than 4194304 bytes"},
+		"more text than is read":     {goodHead + strings.Repeat("-- table {\"schema\":\""+strings.Repeat("x", 1<<20)+"\",\"name\":\"t\"}\n", 65), "has more than 67108864 bytes"},
+		"a table line that is cut":   {swap(goodTable, goodTable[:30]+"\n"), "unexpected end"},
+		"lengths that would overrun": {swap(`"offset":100,"length":60`, `"offset":`+huge+`,"length":`+huge), "is not where the one before it ends"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			file := fileOf(index, 160)
-			if x, err := ReadIndex(ranger(file), int64(len(file))); x != nil || !tellsOfBadFile(err) {
+			file := fileOf(c.index, 160)
+			if x, err := ReadIndex(ranger(file), int64(len(file))); x != nil || !tellsOfBadFile(err) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%+v, %v", x, err)
 			}
 		})

@@ -158,11 +158,12 @@ func readLine(b *bufio.Reader) ([]byte, error) {
 	var long []byte
 	for {
 		part, err := b.ReadSlice('\n')
+		if len(long)+len(part) > maxIndexLine {
+			return nil, fmt.Errorf("a line of the index has more than %d bytes", maxIndexLine)
+		}
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
-			if long = append(long, part...); len(long) > maxIndexLine {
-				return nil, fmt.Errorf("a line of the index has more than %d bytes", maxIndexLine)
-			}
+			long = append(long, part...)
 			continue
 		case errors.Is(err, io.EOF) && len(long)+len(part) > 0:
 			return nil, errors.New("the last line of the index has no end")

@@ -14,7 +14,6 @@ type MemberWriter struct {
 	rank     int
 	encoder  *encoder // nil before the first text
 	blocks   [][]byte // compressed bytes that are not in the file; the last is being filled
-	summed   int      // bytes of the last block that are in the CRC and the length
 	lines    int64
 	rowBytes int64
 	whole    bool  // the last byte of the text ends a line
@@ -124,7 +123,6 @@ func (m *MemberWriter) compressed(p []byte) error {
 				return nil
 			}
 			m.sum()
-			m.summed = 0
 		}
 		if err := m.w.grow(m); err != nil {
 			return err
@@ -132,14 +130,11 @@ func (m *MemberWriter) compressed(p []byte) error {
 	}
 }
 
-// sum takes what is new in the last block into the CRC and the length.
+// sum takes the last block, which is full or the last of all, into the CRC and the length.
 func (m *MemberWriter) sum() {
-	if n := len(m.blocks); n > 0 {
-		fresh := m.blocks[n-1][m.summed:]
-		m.member.CRC = crc32.Update(m.member.CRC, castagnoli, fresh)
-		m.member.Length += int64(len(fresh))
-		m.summed += len(fresh)
-	}
+	last := m.blocks[len(m.blocks)-1]
+	m.member.CRC = crc32.Update(m.member.CRC, castagnoli, last)
+	m.member.Length += int64(len(last))
 }
 
 // failure is the Writer's error.

@@ -34,10 +34,19 @@ func TestWriter_MemoryIsBoundedBesideAGigantWithEightWriters(t *testing.T) {
 	var w *Writer
 	var most int
 	var size int64
-	out := output(func(p []byte) (int, error) {
+	used := func() int {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		most = max(most, w.blocks.inUse+len(w.blocks.free))
+		return w.blocks.inUse
+	}
+	full := false
+	out := output(func(p []byte) (int, error) {
+		// The gigant, which comes first, is held up once, until the others have used up the memory.
+		for n := used(); size > 1<<20 && !full; n = used() {
+			full = n >= w.blocks.total-1
+			runtime.Gosched()
+		}
 		size += int64(len(p))
 		return len(p), nil
 	})
@@ -45,18 +54,22 @@ func TestWriter_MemoryIsBoundedBesideAGigantWithEightWriters(t *testing.T) {
 	w = NewWriter(out, Options{Memory: memory})
 	put(t, w, Schema, schemaText)
 	var group sync.WaitGroup
-	for g := range 9 {
+	write := func(g, n int) {
 		table := w.AddTable(Table{Schema: "school", Name: string(rune('a' + g))})
 		group.Go(func() {
-			r := rand.New(rand.NewPCG(5, uint64(g)))
-			n := 300 << 10
-			if g == 0 {
-				n = 8 << 20
-			}
-			if err := putRows(w, table, "x", incompressible(r, n)); err != nil {
+			if err := putRows(w, table, "x", incompressible(rand.New(rand.NewPCG(5, uint64(g))), n)); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+	write(0, 8<<20)
+	for streaming := false; !streaming; runtime.Gosched() {
+		w.mu.Lock()
+		streaming = w.holder != nil
+		w.mu.Unlock()
+	}
+	for g := range 8 {
+		write(1+g, 300<<10)
 	}
 	group.Wait()
 	if _, err := w.Close(); err != nil {

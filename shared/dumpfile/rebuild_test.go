@@ -104,9 +104,11 @@ func TestRebuild_KnowsKindsByTheirText(t *testing.T) {
 		kind Kind
 		text string
 	}{
-		"a schema alone":                  {{Schema, schemaText + endText}},
-		"nothing between":                 {{Schema, schemaText}, {Constraints, endText}},
-		"an end of comments":              {{Schema, schemaText}, {LargeObjects, objectText}, {Constraints, "--\n-- PostgreSQL database dump complete\n--\n\n"}},
+		"a schema alone":     {{Schema, schemaText + endText}},
+		"nothing between":    {{Schema, schemaText}, {Constraints, endText}},
+		"an end of comments": {{Schema, schemaText}, {LargeObjects, objectText}, {Constraints, "--\n-- PostgreSQL database dump complete\n--\n\n"}},
+		"objects among rows": {{Schema, schemaText}, {LargeObjects, "BEGIN;\n\nSELECT pg_catalog.lo_open('1', 131072);\n"}, {Data, "COPY s.t (a) FROM stdin;\n1\n\\.\n"},
+			{LargeObjects, "SELECT pg_catalog.lowrite(0, '\\x00');\n"}, {Data, "COPY s.t (a) FROM stdin;\n2\n3\n\\.\n"}, {LargeObjects, "SELECT pg_catalog.lo_close(0);\n\nCOMMIT;\n\n"}, {Constraints, endText}},
 		"a statement over three members":  {{Schema, schemaText}, {LargeObjects, begin}, {LargeObjects, "00\n"}, {LargeObjects, end}, {Constraints, endText}},
 		"sequences without rows":          {{Schema, schemaText}, {Sequences, "--\n-- s\n--\n\n" + seqText + seqText}, {Constraints, endText}},
 		"rows of a table without columns": {{Schema, schemaText}, {Data, "COPY s.t  FROM stdin;\n\n\n\\.\n"}, {Constraints, endText}},
@@ -143,5 +145,21 @@ func TestRebuild_KnowsKindsByTheirText(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// TestRebuild_RefusesAChangedMember changes what only the header's form and gzip's own checksum tell.
+func TestRebuild_RefusesAChangedMember(t *testing.T) {
+	t.Parallel()
+	var buf bytes.Buffer
+	x := build(t, &buf, Options{}, 1, 1, 50)
+	m := x.Members[1]
+	for what, at := range map[string]int64{"MTIME": m.Offset + 5, "FLG": m.Offset + 3, "CRC32": m.Offset + m.Length - 8, "ISIZE": m.Offset + m.Length - 1} {
+		bad := bytes.Clone(buf.Bytes())
+		bad[at] ^= 1
+		var corrupt *CorruptError
+		if _, err := Rebuild(bytes.NewReader(bad)); !errors.As(err, &corrupt) || corrupt.Offset != m.Offset {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

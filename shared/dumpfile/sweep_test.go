@@ -146,3 +146,20 @@ func TestReadIndex_RefusesAChangedIndex(t *testing.T) {
 		}
 	}
 }
+
+// TestVerify_CountsTheLinesOfTheLastMember has an index that is right but for them: nothing else depends on them.
+func TestVerify_CountsTheLinesOfTheLastMember(t *testing.T) {
+	t.Parallel()
+	for more, fine := range map[int64]bool{0: true, 1: false} {
+		var file bytes.Buffer
+		w := NewWriter(&file, Options{})
+		put(t, w, Schema, schemaText)
+		w.lines += more
+		if _, err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Verify(&file); (err == nil) != fine {
+			t.Errorf("%d lines more: %v", more, err)
+		}
+	}
+}

@@ -48,6 +48,15 @@ func (s *Store) Open(ctx context.Context, key, versionID string) (io.ReadCloser,
 	return r, nil
 }
 
+// Stat implements backup.Files.
+func (s *Store) Stat(ctx context.Context, key, versionID string) (backup.Stored, error) {
+	r, err := s.open(ctx, key, versionID)
+	if err != nil {
+		return backup.Stored{}, err
+	}
+	return backup.Stored{Key: key, VersionID: r.version, Size: r.size, CRC64NVME: r.sum}, nil
+}
+
 // OpenRange implements backup.Files.
 func (s *Store) OpenRange(ctx context.Context, key, versionID string, offset, length int64) (io.ReadCloser, error) {
 	r, err := s.open(ctx, key, versionID)

@@ -171,7 +171,7 @@ func (a *API) previewTable(ctx context.Context, in *previewInput) (*output[Previ
 		return nil, fmt.Errorf("preview %s of %s: %w", t.Name(), b.ID, err)
 	}
 	// As with a link to the file, rows are given only to somebody whose name is on record.
-	if err := a.record(ctx, actor(ctx), "backup.preview", b.Database, b.ID, "accepted", t.Name()); err != nil {
+	if err := a.record(ctx, actor(ctx), "backup.preview", b.Database, b.ID, "accepted", tableName(t)); err != nil {
 		return nil, err
 	}
 	return &output[Preview]{previewView(tableView(t), found)}, nil

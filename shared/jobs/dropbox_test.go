@@ -77,7 +77,7 @@ func findsDump(_ context.Context, r io.Reader, engine backup.EngineKind, _ inspe
 	report(backup.Progress{Bytes: 40})
 	return inspection.Result{SHA256: hex.EncodeToString(sum[:]), Inspection: backup.Inspection{
 		Engine: engine, Tool: "pg_dump", ServerVersion: "15.18", Bytes: int64(len(text)), SQLBytes: int64(len(dumpText)), Completeness: backup.Proven,
-		Database: "their_name", Tables: dumpTables,
+		Compressed: bytes.HasPrefix(text, []byte{0x1f, 0x8b}), Database: "their_name", Tables: dumpTables,
 		Ignored: []backup.Skipped{{Line: 3, Text: `\connect their_name`, Why: "inspection"}, {Line: 7, Text: "CREATE ROLE y", Why: "inspection"}},
 	}}, err
 }

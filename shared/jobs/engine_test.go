@@ -25,12 +25,14 @@ type engine struct {
 	dump     func(ctx context.Context, w io.Writer) error
 	recover  *backup.Switched // what Recover returns in place of what it finds
 	lostTo   error            // what Recover returns
+	indexed  bool             // dumps have an index
 	load     error
 	verify   error
 	onSwitch func(ctx context.Context) error
 	// at is called at each step of a restore and what follows it, before it has any effect: an error is what the step ends in.
 	at     func(ctx context.Context, step string) error
 	loaded atomic.Pointer[[]byte]
+	pieces atomic.Int64 // in which it came
 
 	mu        sync.Mutex
 	databases map[string]string // name → whose content it has
@@ -96,7 +98,12 @@ func (e *engine) Dump(ctx context.Context, _ backup.Target, _ backup.Attempt, s 
 			return d, err
 		}
 	}
-	_, err := w.Write(gzipped(dumpText))
+	var err error
+	if e.indexed {
+		d.Indexed, err = true, writeIndexed(w)
+	} else {
+		_, err = w.Write(gzipped(dumpText))
+	}
 	d.SQLBytes, d.Tables, d.Connections, d.SnapshotHeld = int64(len(dumpText)), dumpTables, 2, 1500*time.Millisecond
 	return d, err
 }
@@ -183,15 +190,11 @@ func (s *staged) Loader() backup.Loader { return backup.LoaderPrepared }
 func (s *staged) ByHand() []string      { return []string{"ALTER ROLE x"} }
 
 func (s *staged) Load(ctx context.Context, t backup.Text, _ func(backup.Progress)) (backup.Loaded, error) {
-	r, err := t.All(ctx)
-	if err != nil {
-		return backup.Loaded{}, err
-	}
-	defer func() { _ = r.Close() }()
-	text, err := io.ReadAll(r)
+	text, err := readText(ctx, t)
 	if err != nil {
 		return backup.Loaded{}, &backup.Error{Code: backup.CodeLoadFailed, Text: "the loader got no more", Cause: err}
 	}
+	s.e.pieces.Store(int64(len(t.Pieces())))
 	s.e.loaded.Store(&text)
 	if err := s.e.step(ctx, "load"); err != nil {
 		return backup.Loaded{}, err

@@ -31,6 +31,16 @@ func openText(ctx context.Context, files backup.Files, src source) (*text, error
 	if !src.indexed && !src.foreign {
 		return t, nil
 	}
+	// Reading by parts, nobody sees all bytes in their order: that they are the recorded ones, S3 knows by its checksum of the whole.
+	file, err := files.Stat(ctx, src.file.Key, src.file.VersionID)
+	switch {
+	case errors.Is(err, backup.ErrNotFound):
+		return nil, src.what.isGone(err)
+	case err != nil:
+		return nil, src.what.unreadable(err)
+	case file.Size != src.file.Size || src.indexed && file.CRC64NVME != src.file.CRC64NVME:
+		return nil, src.what.unreadable(fmt.Errorf("S3 holds %d bytes with CRC64NVME %s, recorded are %d with %s", file.Size, file.CRC64NVME, src.file.Size, src.file.CRC64NVME))
+	}
 	index, err := dumpfile.ReadIndex(func(offset, length int64) (io.ReadCloser, error) {
 		return files.OpenRange(ctx, src.file.Key, src.file.VersionID, offset, length)
 	}, src.file.Size)

@@ -150,9 +150,13 @@ function Name({ table, onShow }: { table: Table; onShow?: (table: Table) => void
   const name = tableName(table);
   if (onShow === undefined) return name;
   return (
-    <UnstyledButton className={classes.name} aria-haspopup="dialog" onClick={() => onShow(table)}>
+    <UnstyledButton
+      className={classes.name}
+      aria-label={`${name}: show the first rows`}
+      aria-haspopup="dialog"
+      onClick={() => onShow(table)}
+    >
       {name}
-      <span className="visually-hidden">: show the first rows</span>
     </UnstyledButton>
   );
 }

@@ -88,7 +88,9 @@ function Rows({ preview: p }: { preview: Preview }) {
               <tr key={i}>
                 {columns.map((c, j) => (
                   <td key={c.name}>
-                    <Value value={row.values[j]} />
+                    <div className={classes.value}>
+                      <Value value={row.values[j]} />
+                    </div>
                   </td>
                 ))}
               </tr>

@@ -94,7 +94,7 @@ export default function Inventory({ database }: { database: string }) {
               setChoosing(true);
             }}
           >
-            Only some tables…
+            Back up some tables…
           </GuardedButton>
           {createButton}
         </Group>

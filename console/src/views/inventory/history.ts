@@ -26,10 +26,13 @@ function median(numbers: number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** The points of created backups, oldest first. Where several in a row are small, the first of them is marked. */
+/**
+ * The points of created backups of the whole database, oldest first. Where several in a row are small, the first of them is marked; a
+ * partial one is meant to be small.
+ */
 export function pointsOf(newestFirst: Backup[]): Point[] {
   const points: Point[] = newestFirst
-    .filter((b) => b.size !== undefined && b.startedAt !== undefined && b.endedAt !== undefined)
+    .filter((b) => b.size !== undefined && b.startedAt !== undefined && b.endedAt !== undefined && b.partial === undefined)
     .map((b) => ({
       id: b.id,
       filename: b.filename,
