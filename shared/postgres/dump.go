@@ -115,10 +115,18 @@ func (d *dumping) open(ctx context.Context) (sessions []*reader, err error) {
 		return nil, fmt.Errorf("take over the session of the snapshot: %w", err)
 	}
 	sessions = append(sessions, first)
+	// The server may still count the session of a pg_dump that has ended.
+	patient, enough := context.WithTimeout(ctx, time.Second)
+	defer enough()
 	for len(sessions) < d.e.connections(d.t) {
 		s, err := d.openOne(ctx)
 		var told *backup.Error
 		if errors.As(err, &told) && told.Code == backup.CodeNoConnections {
+			select {
+			case <-time.After(100 * time.Millisecond):
+				continue
+			case <-patient.Done():
+			}
 			d.e.log.WarnContext(ctx, "fewer connections than wanted", "backup", d.a.Job, "attempt", d.a.Number, "connections", len(sessions))
 			break
 		}

@@ -201,7 +201,7 @@ const (
 // haul loads a table beside others.
 func (h *hauling) haul(ctx context.Context, c *session, n int) error {
 	err := h.haulAll(ctx, c, h.cargoes[n])
-	if state := sqlState(err); err == nil || len(h.others) == 0 || state != checkViolated && state != raised {
+	if state := sqlState(err); err == nil || len(h.others) == 0 || state != checkViolated && state != raised && state != deadlock {
 		return err
 	}
 	if c.TxStatus() != 'I' {

@@ -125,6 +125,7 @@ func (s *staged) Load(ctx context.Context, text backup.Text, report func(backup.
 	if err != nil {
 		return backup.Loaded{}, err
 	}
+	s.dismiss(ctx) // what comes next takes sessions of the secret's role, and that may be the loader
 	if err := s.rehearseHandOver(ctx); err != nil {
 		return backup.Loaded{}, err
 	}

@@ -24,6 +24,13 @@ test("points go from the oldest to the newest", () => {
   ]);
 });
 
+test("a partial backup is no point: it is meant to be small", () => {
+  const [small, ...whole] = backups(100, 100, 100, 100, 1);
+  expect(pointsOf([{ ...small!, partial: { include: ["public.pupil"] } }, ...whole]).map((p) => p.size)).toEqual([
+    100, 100, 100, 100,
+  ]);
+});
+
 test.each([
   ["a backup that is 62 % smaller", [100, 100, 100, 100, 100, 38], [["5", 62]]],
   ["30 % are still as usual", [100, 100, 100, 100, 100, 70], []],
