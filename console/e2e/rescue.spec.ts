@@ -24,7 +24,7 @@ test("deleted rows come back: rescued beside the live table by keyboard, and put
   const database = await newDatabase(freshName("rescue"));
   const backup = await api.createdBackup(database);
   const before = await value(database, "SELECT count(*) FROM grade");
-  await sql(database, "DELETE FROM grade WHERE id % 3 = 0");
+  await sql(database, "DELETE FROM grade WHERE student_id % 3 = 0");
   const page = await open(ada, { at: at.backup(backup) });
   for (const table of ["grade", "student"]) {
     await (await find(page, table)).focus();

@@ -70,7 +70,6 @@ function Tables({ restore: r, rescue }: { restore: RestoreDetail; rescue: Rescue
           <thead>
             <tr>
               <th scope="col">Table</th>
-              <th scope="col">Rescued as</th>
               <th scope="col">Rows</th>
               <th scope="col">SQL text</th>
             </tr>
@@ -80,8 +79,8 @@ function Tables({ restore: r, rescue }: { restore: RestoreDetail; rescue: Rescue
               <tr key={t.name}>
                 <th scope="row" className="breakable">
                   {t.name}
+                  {t.as !== t.table && <span className={classes.as}>as {t.as}</span>}
                 </th>
-                <td className="breakable">{t.as}</td>
                 <td>{formatCount(t.rows)}</td>
                 <td>{formatBytes(t.bytes)}</td>
               </tr>

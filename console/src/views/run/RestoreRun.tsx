@@ -115,7 +115,7 @@ function Heading({ restore: r, said }: { restore: RestoreDetail; said: RefObject
         </Stack>
         <Actions restore={r} said={said} over={r.held !== undefined && secondsLeft(r.held.until, now) === 0} />
       </Group>
-      <Text ref={said} tabIndex={-1} size="lg" maw="75ch" className={classes.outcome}>
+      <Text ref={said} tabIndex={-1} size="lg" maw="75ch" className={`${classes.outcome} breakable`}>
         {outcome(r, now)}
       </Text>
     </Stack>
