@@ -23,7 +23,7 @@ interface BarProps {
 export function RescueBar({ count, onClear, onRescue }: BarProps) {
   return (
     <Group justify="space-between" gap="sm">
-      <Text size="sm" c="dimmed" role="status" maw="60ch">
+      <Text size="sm" c="dimmed" maw="60ch">
         {count === 0
           ? "To bring single tables back beside the live ones, choose them."
           : `${plural(count, "table")} chosen to be rescued.`}
