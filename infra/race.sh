@@ -10,5 +10,7 @@ if ! command -v "$(go env CC)" >/dev/null 2>&1; then
 fi
 code=0
 go test -race ./shared/cronkey ./shared/files ./shared/httpapi ./shared/jobs ./shared/records || code=$?
+go test -race -run 'ManyGoroutines|MemoryIsBounded|AnErrorOfTheOutput|EarlierKind' ./shared/dumpfile || code=$?
+go test -race -run 'Schedule|PiecesRestore|OneHugeTable|DumpIsRestoredByPsql|DumpWhoseSession' ./shared/postgres || code=$?
 (cd infra/local && go test -race ./eventsource ./gateway ./lambdahost ./scheduler) || code=$?
 exit "$code"

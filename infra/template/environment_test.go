@@ -85,7 +85,8 @@ func variablesRead(source string) (map[string][]string, error) {
 			}
 			for _, arg := range call.Args {
 				if lit, ok := arg.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-					if name, err := strconv.Unquote(lit.Value); err == nil && variableName.MatchString(name) {
+					// What begins with AWS_ is Lambda's own to set.
+					if name, err := strconv.Unquote(lit.Value); err == nil && variableName.MatchString(name) && !strings.HasPrefix(name, "AWS_") {
 						mentions[f.Name.Name][name] = true
 					}
 				}

@@ -1,12 +1,14 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
@@ -18,6 +20,7 @@ type text struct {
 	files backup.Files
 	src   source
 	index *dumpfile.Index // nil where the file has none
+	order []int           // the members as they are loaded
 
 	mu  sync.Mutex
 	err error
@@ -46,7 +49,7 @@ func openText(ctx context.Context, files backup.Files, src source) (*text, error
 	}, src.file.Size)
 	switch {
 	case err == nil:
-		t.index = index
+		t.index, t.order = index, inOrder(index)
 	case errors.Is(err, dumpfile.ErrNoIndex) && src.foreign:
 	case errors.Is(err, backup.ErrNotFound):
 		return nil, src.what.isGone(err)
@@ -54,6 +57,28 @@ func openText(ctx context.Context, files backup.Files, src source) (*text, error
 		return nil, src.what.unreadable(err)
 	}
 	return t, nil
+}
+
+// inOrder are the numbers of a file's members in the order in which they are loaded: that of the file, but for large objects, which may be
+// anywhere among the rows. In front of them they leave all rows to be loaded beside each other.
+func inOrder(index *dumpfile.Index) []int {
+	order := make([]int, len(index.Members))
+	for i := range order {
+		order[i] = i
+	}
+	place := func(i int) int {
+		switch index.Members[i].Kind {
+		case dumpfile.Schema:
+			return 0
+		case dumpfile.LargeObjects:
+			return 1
+		case dumpfile.Data:
+			return 2
+		}
+		return 3
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(place(a), place(b)) })
+	return order
 }
 
 // failed remembers why the text could not be read.
@@ -95,7 +120,8 @@ func (t *text) Pieces() []backup.Piece {
 		return nil
 	}
 	pieces := make([]backup.Piece, 0, len(t.index.Members))
-	for _, m := range t.index.Members {
+	for _, i := range t.order {
+		m := t.index.Members[i]
 		p := backup.Piece{Line: m.Line, Bytes: m.Bytes}
 		if m.Table >= 0 {
 			table := t.index.Tables[m.Table]
@@ -108,7 +134,7 @@ func (t *text) Pieces() []backup.Piece {
 
 // Piece implements backup.Text. S3 keeps the version as it was written and hashed; the index has a checksum of each piece, and S3 one of all.
 func (t *text) Piece(ctx context.Context, i int) (io.ReadCloser, error) {
-	m := t.index.Members[i]
+	m := t.index.Members[t.order[i]]
 	part, err := t.files.OpenRange(ctx, t.src.file.Key, t.src.file.VersionID, m.Offset, m.Length)
 	if err != nil && ctx.Err() != nil {
 		return nil, err // the loader wants no more, for a reason of its own

@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/dumpfile"
 	"github.com/backup-restore/backup-restore/shared/postgres"
 )
 
@@ -63,10 +64,12 @@ func run(ctx context.Context, args []string) error {
 
 // engine is the product's, as the worker has it but for the level.
 func engine(level string) (*postgres.Engine, error) {
-	if level != "fast" && level != "small" {
+	levels := map[string]dumpfile.Level{"fast": dumpfile.Fast, "small": dumpfile.Small}
+	l, known := levels[level]
+	if !known {
 		return nil, fmt.Errorf("the level %q is neither fast nor small", level)
 	}
-	return postgres.New(postgres.Options{}), nil
+	return postgres.New(postgres.Options{Level: l}), nil
 }
 
 // recordOf is where what a dump held is kept, as a backup's record keeps it.
