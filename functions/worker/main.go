@@ -46,7 +46,7 @@ func run(ctx context.Context) error {
 		Backups: store.Backups(), Restores: store.Restores(), Uploads: store.Uploads(), Open: store.Open(),
 		Holdings: store.Holdings(), Activity: store.Activity(), Databases: databases.New(secretsmanager.NewFromConfig(cfg), databases.Options{}),
 		Engines: map[backup.EngineKind]backup.Engine{
-			backup.Postgres: postgres.New(postgres.Options{BinDirs: s.PostgresBinDirs, Processors: s.Processors, Logger: log}),
+			backup.Postgres: postgres.New(postgres.Options{BinDirs: s.PostgresBinDirs, Processors: s.Processors, Level: s.Compression, Logger: log}),
 		},
 		Files:       files.New(client, s.Bucket, files.Options{Patience: s.S3Patience}),
 		ApplyWindow: s.ApplyWindow, UndoWindow: s.UndoWindow, Log: log,

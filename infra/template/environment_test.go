@@ -116,7 +116,7 @@ func TestTemplate_SettingsAreAccepted(t *testing.T) {
 		"TOKEN_ORIGIN": "https://backup-restore-1abc.auth.eu-central-1.amazoncognito.com",
 	}
 	// The default of each parameter goes in where a variable is made of one.
-	parameters := map[string]string{"ROLE_CLAIM": "RoleClaim", "SCHEDULED_DATABASES": "ScheduledDatabases"}
+	parameters := map[string]string{"ROLE_CLAIM": "RoleClaim", "SCHEDULED_DATABASES": "ScheduledDatabases", "COMPRESSION": "Compression"}
 	for name, parameter := range parameters {
 		stand[name] = text(map[string]any(d), "Parameters", parameter, "Default")
 	}

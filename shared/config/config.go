@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/dumpfile"
 )
 
 // The defaults of what may be left out.
@@ -47,17 +48,18 @@ type APISettings struct {
 
 // WorkerSettings are the settings of the worker function.
 type WorkerSettings struct {
-	Bucket             string        // BUCKET
-	JobsQueueURL       string        // JOBS_QUEUE_URL
-	LockExpiry         time.Duration // LOCK_EXPIRY
-	LockBeat           time.Duration // LOCK_BEAT: how often a worker confirms its lock
-	StopBeforeDeadline time.Duration // STOP_BEFORE_DEADLINE: the worker stops itself so long before Lambda would
-	S3Patience         time.Duration // S3_PATIENCE: for how long, at most, a call that S3 refuses for the moment is tried again; 0 is what each kind of call deserves
-	Processors         int           // from AWS_LAMBDA_FUNCTION_MEMORY_SIZE, which Lambda sets: how many the function has; 0 where it is not set
-	PostgresBinDirs    string        // POSTGRES_BIN_DIRS: a glob of the folders that hold pg_dump, one for each major version
-	ApplyWindow        time.Duration // APPLY_WINDOW: how long the copy of a rehearsal is kept, to be applied
-	UndoWindow         time.Duration // UNDO_WINDOW: how long a database that was replaced is kept; 0 is not at all
-	LogLevel           slog.Level    // LOG_LEVEL
+	Bucket             string         // BUCKET
+	JobsQueueURL       string         // JOBS_QUEUE_URL
+	LockExpiry         time.Duration  // LOCK_EXPIRY
+	LockBeat           time.Duration  // LOCK_BEAT: how often a worker confirms its lock
+	StopBeforeDeadline time.Duration  // STOP_BEFORE_DEADLINE: the worker stops itself so long before Lambda would
+	S3Patience         time.Duration  // S3_PATIENCE: for how long, at most, a call that S3 refuses for the moment is tried again; 0 is what each kind of call deserves
+	Processors         int            // from AWS_LAMBDA_FUNCTION_MEMORY_SIZE, which Lambda sets: how many the function has; 0 where it is not set
+	PostgresBinDirs    string         // POSTGRES_BIN_DIRS: a glob of the folders that hold pg_dump, one for each major version
+	Compression        dumpfile.Level // COMPRESSION: how hard backups are compressed: fast or small
+	ApplyWindow        time.Duration  // APPLY_WINDOW: how long the copy of a rehearsal is kept, to be applied
+	UndoWindow         time.Duration  // UNDO_WINDOW: how long a database that was replaced is kept; 0 is not at all
+	LogLevel           slog.Level     // LOG_LEVEL
 }
 
 // ScheduleSettings are the settings of the schedule function.
@@ -118,6 +120,7 @@ func Worker() (WorkerSettings, error) {
 		S3Patience:         r.duration("S3_PATIENCE", 0, 0, 10*time.Minute),
 		Processors:         r.processors(),
 		PostgresBinDirs:    r.optional("POSTGRES_BIN_DIRS", DefaultPostgresBinDirs),
+		Compression:        r.compression("COMPRESSION"),
 		ApplyWindow:        r.duration("APPLY_WINDOW", DefaultApplyWindow, time.Minute, 7*24*time.Hour),
 		UndoWindow:         r.duration("UNDO_WINDOW", DefaultUndoWindow, 0, 30*24*time.Hour),
 		LogLevel:           r.level("LOG_LEVEL"),
@@ -258,6 +261,18 @@ func (r *reader) level(name string) slog.Level {
 		r.fail(name, fmt.Sprintf("is %q, which is none of debug, info, warn, error", v))
 	}
 	return l
+}
+
+func (r *reader) compression(name string) dumpfile.Level {
+	v := r.optional(name, "fast")
+	switch v {
+	case "fast":
+		return dumpfile.Fast
+	case "small":
+		return dumpfile.Small
+	}
+	r.fail(name, fmt.Sprintf("is %q, which is none of fast, small", v))
+	return dumpfile.Fast
 }
 
 func (r *reader) databases(name string) []string {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/backup-restore/backup-restore/shared/dumpfile"
 )
 
 // complete is an environment with which every function can start.
@@ -25,7 +27,7 @@ func complete() map[string]string {
 func setAll(t *testing.T, env map[string]string) {
 	t.Helper()
 	for _, name := range []string{"BUCKET", "JOBS_QUEUE_URL", "CRON_KEY_SECRET", "CRON_KEY_GRACE", "ROLE_CLAIM", "ISSUER", "CLIENT_ID", "TOKEN_ORIGIN",
-		"LOG_LEVEL", "LOCK_EXPIRY", "LOCK_BEAT", "STOP_BEFORE_DEADLINE", "S3_PATIENCE", "POSTGRES_BIN_DIRS", "APPLY_WINDOW", "UNDO_WINDOW",
+		"LOG_LEVEL", "LOCK_EXPIRY", "LOCK_BEAT", "STOP_BEFORE_DEADLINE", "S3_PATIENCE", "POSTGRES_BIN_DIRS", "COMPRESSION", "APPLY_WINDOW", "UNDO_WINDOW",
 		"SCHEDULED_DATABASES", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"} {
 		t.Setenv(name, env[name])
 	}
@@ -72,7 +74,7 @@ func TestGivenValues(t *testing.T) {
 	env := complete()
 	env["CRON_KEY_GRACE"], env["LOCK_EXPIRY"], env["LOCK_BEAT"], env["LOG_LEVEL"] = "10m", "2s", "500ms", "debug"
 	env["SCHEDULED_DATABASES"], env["ROLE_CLAIM"] = " school, chinook ,", "groups"
-	env["APPLY_WINDOW"], env["UNDO_WINDOW"] = "10m", "0h"
+	env["APPLY_WINDOW"], env["UNDO_WINDOW"], env["COMPRESSION"] = "10m", "0h", "small"
 	env["ISSUER"], env["TOKEN_ORIGIN"] = "https://issuer.example/pool/1", "https://tokens.example:444"
 	setAll(t, env)
 	api, err := API()
@@ -89,7 +91,7 @@ func TestGivenValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if worker.LockBeat != 500*time.Millisecond || worker.ApplyWindow != 10*time.Minute || worker.UndoWindow != 0 {
+	if worker.LockBeat != 500*time.Millisecond || worker.ApplyWindow != 10*time.Minute || worker.UndoWindow != 0 || worker.Compression != dumpfile.Small {
 		t.Errorf("Worker() = %+v", worker)
 	}
 	schedule, err := Schedule()
@@ -116,7 +118,7 @@ func TestErrorsNameTheVariable(t *testing.T) {
 		{"TOKEN_ORIGIN", "tokens.example", api}, {"TOKEN_ORIGIN", "https://tokens.example/", api}, {"TOKEN_ORIGIN", "https://tokens.example/oauth2/token", api},
 		{"TOKEN_ORIGIN", "https://a@tokens.example", api}, {"TOKEN_ORIGIN", "ftp://tokens.example", api},
 		{"CLIENT_ID", "", api}, {"LOG_LEVEL", "loud", api}, {"LOG_LEVEL", "loud", worker}, {"LOCK_EXPIRY", "0s", api}, {"LOCK_EXPIRY", "soon", janitor},
-		{"LOCK_BEAT", "30s", worker}, {"LOCK_BEAT", "-1s", worker}, {"STOP_BEFORE_DEADLINE", "1h", worker}, {"S3_PATIENCE", "-1s", worker}, {"POSTGRES_BIN_DIRS", "[", worker},
+		{"LOCK_BEAT", "30s", worker}, {"LOCK_BEAT", "-1s", worker}, {"STOP_BEFORE_DEADLINE", "1h", worker}, {"S3_PATIENCE", "-1s", worker}, {"POSTGRES_BIN_DIRS", "[", worker}, {"COMPRESSION", "hard", worker},
 		{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "lots", worker}, {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0", worker},
 		{"SCHEDULED_DATABASES", "school,../x", schedule}, {"APPLY_WINDOW", "59s", worker}, {"APPLY_WINDOW", "169h", worker},
 		{"UNDO_WINDOW", "-1h", worker}, {"UNDO_WINDOW", "721h", worker},
