@@ -75,6 +75,7 @@ test("deleted rows come back: rescued beside the live table by keyboard, and put
   expect(await value(database, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^rescue_'")).toBe("0");
 
   await page.goto(`/#/activity`);
+  await main.getByRole("combobox", { name: "Database" }).selectOption(database);
   await expect(main.getByRole("listitem").filter({ hasText: "Rescue of tables requested" }).first()).toContainText(
     "public.grade",
   );
