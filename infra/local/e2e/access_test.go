@@ -32,6 +32,8 @@ var routes = []struct {
 	{method: "GET", path: "/api/databases/{database}/backups/{id}", roles: everybody},
 	{method: "DELETE", path: "/api/databases/{database}/backups/{id}", roles: []string{superAdmin}},
 	{method: "POST", path: "/api/databases/{database}/backups/{id}/download", roles: []string{superAdmin, operator}},
+	{method: "GET", path: "/api/databases/{database}/backups/{id}/contents", roles: everybody},
+	{method: "GET", path: "/api/databases/{database}/backups/{id}/contents/{table}", roles: []string{superAdmin, operator}},
 	{method: "GET", path: "/api/databases/{database}/restores", roles: everybody},
 	{method: "POST", path: "/api/databases/{database}/restores", roles: []string{superAdmin, operator}},
 	{method: "GET", path: "/api/databases/{database}/restores/{id}", roles: everybody},
@@ -60,7 +62,7 @@ func TestEveryRoute_ForEveryRoleAndToken(t *testing.T) {
 	// The cron route takes its key and no token, be it a super admin's.
 	w.do(t, request{method: "POST", path: "/cron/backups", role: superAdmin}).want(401, "cron_key_refused")
 	for _, r := range routes {
-		path := strings.NewReplacer("{database}", db, "{id}", someID).Replace(r.path)
+		path := strings.NewReplacer("{database}", db, "{id}", someID, "{table}", "public.t").Replace(r.path)
 		for what, token := range bad {
 			if r.path == "/cron/backups" { // takes no token; and it is throttled
 				continue
