@@ -121,7 +121,17 @@ func (b *bench) measure(ctx context.Context) (*report, error) {
 		r.results = append(r.results, &result{row: x})
 	}
 	if err := b.rounds(ctx, r.results); err != nil {
-		return nil, err
+		done := r.keepWhole()
+		if ctx.Err() == nil || done < fewest {
+			return nil, err
+		}
+		// Whoever stops it after some rounds gets what there is.
+		ctx = context.WithoutCancel(ctx)
+		r.runs = done
+		b.say("stopped: the %d rounds before this one are reported", done)
+		if err := b.settle(ctx); err != nil {
+			return nil, err
+		}
 	}
 	r.mix = b.mix
 	if b.wants(inspection) {
@@ -132,6 +142,15 @@ func (b *bench) measure(ctx context.Context) (*report, error) {
 		}
 	}
 	return r, b.describe(ctx, r)
+}
+
+// keepWhole drops the runs of a round that did not come to its end, and returns how many rounds are left.
+func (r *report) keepWhole() int {
+	done := len(r.results[len(r.results)-1].runs)
+	for _, x := range r.results {
+		x.runs = x.runs[:done]
+	}
+	return done
 }
 
 // warm reads all once, so that every row finds the database in memory, and counts what is read.

@@ -50,7 +50,10 @@ type settings struct {
 }
 
 // whole reports whether the result is fit to be published.
-func (s settings) whole() bool { return s.only == nil && s.size.bytes >= 1e9 && s.runs >= 3 }
+func (s settings) whole() bool { return s.only == nil && s.size.bytes >= 1e9 && s.runs >= fewest }
+
+// fewest is how many rounds a published result has at least.
+const fewest = 3
 
 func (s settings) wants(name string) bool { return s.only == nil || s.only.MatchString(name) }
 
