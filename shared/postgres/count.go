@@ -111,12 +111,12 @@ func changedRows(first, second []backup.TableRows) (wrong []string) {
 	return wrong
 }
 
-// analyzed are the tables of which ANALYZE without a name collects statistics, the largest first: every one that the owner of a database
-// may look at. A partitioned table brings all its partitions with it.
+// analyzed are the tables of which ANALYZE without a name collects statistics, those that take longest first: every one that the owner of a
+// database may look at. A partitioned table brings all its partitions with it. Of each as many rows are looked at, whatever its size, so
+// a table with many partitions takes longest: last of all it would keep one session busy while the others have nothing left to do.
 const analyzed = `SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared AND NOT c.relispartition
-	ORDER BY (SELECT coalesce(sum(pg_catalog.pg_relation_size(t.relid)), 0) FROM pg_catalog.pg_partition_tree(c.oid) t WHERE c.relkind = 'p')
-		+ coalesce(pg_catalog.pg_relation_size(c.oid), 0) DESC, 1, 2`
+	ORDER BY (SELECT count(*) FROM pg_catalog.pg_partition_tree(c.oid) t WHERE c.relkind = 'p') DESC, coalesce(pg_catalog.pg_relation_size(c.oid), 0) DESC, 1, 2`
 
 // analyze collects statistics. Without them the database would wake up with bad plans, on the day on which it can least afford them.
 func (s *staged) analyze(ctx context.Context, crew []*session) error {
