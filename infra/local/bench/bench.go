@@ -127,7 +127,7 @@ func (b *bench) measure(ctx context.Context) (*report, error) {
 		}
 		// Whoever stops it after some rounds gets what there is.
 		ctx = context.WithoutCancel(ctx)
-		r.runs = done
+		r.runs, b.runs = done, done
 		b.say("stopped: the %d rounds before this one are reported", done)
 		if err := b.settle(ctx); err != nil {
 			return nil, err
