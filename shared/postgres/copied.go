@@ -49,7 +49,6 @@ type copied struct {
 	rows int64 // of the piece
 	here int64 // bytes of rows in the member
 	in   int64 // rows in the member
-	mid  bool  // the last row has not come to its end
 }
 
 // outputError is an error of what is below the file.
@@ -69,11 +68,10 @@ func (c *copied) take(rows []byte) error {
 	// In COPY's text format a new line in a value is written as \n, so each line is a row.
 	n := int64(bytes.Count(rows, newline))
 	c.in, c.here, c.rows = c.in+n, c.here+int64(len(rows)), c.rows+n
-	c.mid = rows[len(rows)-1] != '\n'
 	c.d.progress.note(func(p *backup.Progress) {
 		p.Table, p.Bytes, p.Rows = c.p.table.Schema+"."+c.p.table.Name, p.Bytes+int64(len(rows)), p.Rows+n
 	})
-	if !c.mid && c.here >= memberBytes {
+	if whole := rows[len(rows)-1] == '\n'; whole && c.here >= memberBytes {
 		return c.end()
 	}
 	return nil
@@ -114,7 +112,6 @@ func (c *copied) end() error {
 		m.Discard()
 		return &outputError{err}
 	}
-	c.d.count(c.p.number, c.in)
 	c.in, c.here = 0, 0
 	return nil
 }

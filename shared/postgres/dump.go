@@ -39,9 +39,8 @@ type dumping struct {
 	file     *dumpfile.Writer
 	out      backup.Dumped
 
-	mu     sync.Mutex
-	tables []backup.TableRows // as counted, by their number in the file
-	left   []int              // pieces of each that are not read
+	mu   sync.Mutex
+	left []int // pieces that are not read, by the table's number in the file
 }
 
 // Dump writes a dump file: the schema by pg_dump, the rows by several COPYs at the same time, all from one snapshot.
@@ -225,7 +224,7 @@ func (d *dumping) write(ctx context.Context, sessions []*reader, report func(bac
 	if err != nil {
 		return err
 	}
-	d.progress = newMeter(backup.Progress{TablesTotal: len(d.tables), BytesTotal: total}, report)
+	d.progress = newMeter(backup.Progress{TablesTotal: len(d.left), BytesTotal: total}, report)
 	if err := d.member(dumpfile.Schema, func(w io.Writer) error { return d.archive.preData(ctx, w) }); err != nil {
 		return err
 	}
@@ -242,7 +241,8 @@ func (d *dumping) write(ctx context.Context, sessions []*reader, report func(bac
 	if err != nil {
 		return fmt.Errorf("pass on the dump: %w", err)
 	}
-	return d.finish(index)
+	d.finish(index)
+	return nil
 }
 
 // plan makes the wanted tables known to the file, and pieces of them.
@@ -265,7 +265,6 @@ func (d *dumping) plan(sessions int) (pieces []piece, total int64, err error) {
 	}
 	for _, r := range wanted {
 		number := d.file.AddTable(dumpfile.Table{Schema: r.Schema, Name: r.Name, Columns: r.columns, Key: r.key, Extension: r.Extension})
-		d.tables = append(d.tables, backup.TableRows{Schema: r.Schema, Table: r.Name})
 		parts := cut(r, number, total, sessions, d.e.rangeBytes)
 		d.left = append(d.left, len(parts))
 		pieces = append(pieces, parts...)
@@ -349,27 +348,16 @@ func (d *dumping) session(ctx context.Context, s *reader, p *plan, first bool) e
 }
 
 // finish says what was dumped.
-func (d *dumping) finish(index *dumpfile.Index) error {
-	for i, t := range index.Tables {
-		if d.tables[i].Rows != t.Rows {
-			return fmt.Errorf("count the rows of %s: %d were read, %d are in the file", t.Name, d.tables[i].Rows, t.Rows)
-		}
-		d.tables[i].Bytes = t.Bytes
+func (d *dumping) finish(index *dumpfile.Index) {
+	for _, t := range index.Tables {
+		d.out.Tables = append(d.out.Tables, backup.TableRows{Schema: t.Schema, Table: t.Name, Rows: t.Rows, Bytes: t.Bytes})
 	}
 	for _, m := range index.Members { // the index itself is no part of the dump
 		d.out.SQLBytes += m.Bytes
 	}
 	d.progress.note(func(p *backup.Progress) { p.Bytes, p.Table = d.out.SQLBytes, "" })
 	d.progress.finish()
-	d.out.Tables, d.out.Indexed = d.tables, true
-	return nil
-}
-
-// count adds up the rows of a table.
-func (d *dumping) count(table int, rows int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.tables[table].Rows += rows
+	d.out.Indexed = true
 }
 
 // done says that a piece of a table is read.
