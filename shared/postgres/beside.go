@@ -58,7 +58,31 @@ func (l *loading) putOff(ctx context.Context, t *task, e errand, words phrase) (
 		l.learnScript(words)
 	}
 	l.file.statements++
+	splitForeignKey(t, e)
 	return true, l.schedule.add(t)
+}
+
+// splitFrom is how many bytes a table must have for its foreign keys to be made first and checked later: it takes one statement more, which
+// smaller ones don't earn.
+const splitFrom = 1 << 20
+
+// splitForeignKey makes of a task that adds a foreign key one that adds it unchecked, with the check behind it. To add one locks the table
+// that it points to against all others of the kind, and in a school everything points to the same few tables; to check one does not.
+func splitForeignKey(t *task, e errand) {
+	if e.checks == "" || t.locks[0].table.bytes < splitFrom {
+		return
+	}
+	check := &task{line: t.line, standard: t.standard, weight: t.weight, isCheck: true}
+	for i, k := range t.locks {
+		if k.table.kind != "r" {
+			return // the server checks those of a partitioned table's parts at once or never
+		}
+		check.locks = append(check.locks, lock{k.table, i > 0})
+	}
+	name := e.touches[0].name
+	check.sql = "ALTER TABLE ONLY " + ident(name.schema, name.table) + " VALIDATE CONSTRAINT " + ident(e.checks)
+	t.sql += "\n NOT VALID" // on a line of its own: the statement may end in a comment
+	t.check = check
 }
 
 // perform runs a statement that was put off.

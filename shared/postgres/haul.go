@@ -142,6 +142,9 @@ func (h *hauling) plan(ctx context.Context) (crew []*session, err error) {
 			return nil, err
 		}
 	}
+	if err := h.pauseAutovacuum(ctx); err != nil {
+		return nil, err
+	}
 	if len(crew) > 1 {
 		h.unpack(len(crew))
 		slices.SortStableFunc(h.cargoes, func(a, b cargo) int { return cmp.Compare(b.bytes, a.bytes) })

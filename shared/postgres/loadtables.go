@@ -14,7 +14,9 @@ type loadTable struct {
 	ordinary bool
 	// untouched tells one that is empty, and of which nobody is told when rows come and go: to truncate it changes nothing.
 	untouched bool
-	children  []*loadTable // partitions, and tables that inherit from it
+	// vacuumed tells one of which the file does not say whether autovacuum looks after it.
+	vacuumed bool
+	children []*loadTable // partitions, and tables that inherit from it
 }
 
 // loadTables are those of the copy by their names, as they were when the copy was asked last.
@@ -30,7 +32,8 @@ const listLoadTables = `SELECT c.oid, n.nspname, c.relname, c.relkind, pg_catalo
 			AND d.objid OPERATOR(pg_catalog.=) c.oid AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
 			AND d.deptype OPERATOR(pg_catalog.=) 'e'),
 	NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid)
-		AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class OPERATOR(pg_catalog.=) c.oid)
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class OPERATOR(pg_catalog.=) c.oid),
+	NOT EXISTS (SELECT FROM pg_catalog.unnest(c.reloptions) o WHERE o OPERATOR(pg_catalog.~~) 'autovacuum_enabled=%')
 	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 	LEFT JOIN pg_catalog.pg_am a ON a.oid OPERATOR(pg_catalog.=) c.relam
 	WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m,f}'::pg_catalog."char"[]) AND c.oid OPERATOR(pg_catalog.>=) 16384`
@@ -45,7 +48,7 @@ func (s *staged) readLoadTables(ctx context.Context, indexes map[tableName]*load
 	numbered := make(map[string]*loadTable, len(found))
 	for _, f := range found {
 		bytes, _ := strconv.ParseInt(f[4], 10, 64) // none for what has no storage
-		t := &loadTable{oid: f[0], kind: f[3], bytes: bytes, ordinary: f[5] == "t", untouched: f[6] == "t" && bytes == 0}
+		t := &loadTable{oid: f[0], kind: f[3], bytes: bytes, ordinary: f[5] == "t", untouched: f[6] == "t" && bytes == 0, vacuumed: f[7] == "t"}
 		r.named[tableName{f[1], f[2]}], numbered[t.oid] = t, t
 	}
 	links, err := s.query(ctx, `SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits`)

@@ -4,6 +4,7 @@ package postgres
 type errand struct {
 	touches []touch
 	makes   tableName // the index that it makes on the first of these
+	checks  string    // the foreign key that it makes on the first of these for the second, and holds all rows to
 }
 
 // touch is what an errand names.
@@ -81,6 +82,9 @@ func parseAlterTable(p phrase, i int, only bool) (errand, bool) {
 	case p.has(i+3, "foreign", "key"):
 		other, ok := p.referenced(i + 5)
 		e.touches = append(e.touches, touch{name: other})
+		if p.count("not", "valid")+p.count("not", "enforced") == 0 {
+			e.checks = p.name(i + 2)
+		}
 		return e, ok
 	}
 	return errand{}, false

@@ -20,6 +20,9 @@ type task struct {
 	// standard is how the scanner reads strings behind it.
 	standard bool
 	alone    bool // it is run while nothing else is: the server found it in a deadlock before
+	// check is what this one leaves undone. Nothing in the file builds upon it, so it is run once nothing else can be.
+	check   *task
+	isCheck bool
 }
 
 // schedule runs tasks in the sessions of a crew. All of its methods are called by one goroutine.
@@ -113,6 +116,9 @@ func (q *schedule) run(c *session, t *task) {
 	case err != nil && q.err == nil:
 		q.err = err
 		q.cancel()
+	case t.check != nil:
+		q.waiting = append(q.waiting, t.check)
+		q.bytes += len(t.check.sql)
 	}
 	q.start()
 	q.changed.Broadcast()
@@ -120,16 +126,22 @@ func (q *schedule) run(c *session, t *task) {
 
 // next is the waiting task that can be started and has most to do, -1 where none can. mu is held.
 func (q *schedule) next() int {
-	held := heldLocks{tables: map[*loadTable]bool{}}
-	for _, t := range q.running {
-		held.add(t)
-	}
-	best := -1
+	running, before := newHeldLocks(q.running), newHeldLocks(q.running)
+	best, bestCheck := -1, -1
 	for i, t := range q.waiting {
-		if held.admits(t) && (best < 0 || t.weight > q.waiting[best].weight) {
+		switch {
+		case t.isCheck:
+			if running.admits(t) && (bestCheck < 0 || t.weight > q.waiting[bestCheck].weight) {
+				bestCheck = i
+			}
+			continue
+		case before.admits(t) && (best < 0 || t.weight > q.waiting[best].weight):
 			best = i
 		}
-		held.add(t)
+		before.add(t)
+	}
+	if best < 0 {
+		return bestCheck
 	}
 	return best
 }
@@ -139,6 +151,14 @@ type heldLocks struct {
 	tables map[*loadTable]bool // whether all have the lock of a table shared
 	any    bool
 	alone  bool
+}
+
+func newHeldLocks(tasks []*task) *heldLocks {
+	h := &heldLocks{tables: map[*loadTable]bool{}}
+	for _, t := range tasks {
+		h.add(t)
+	}
+	return h
 }
 
 func (h *heldLocks) add(t *task) {

@@ -124,6 +124,87 @@ func TestSchedule_RunsWhatIsNotLocked(t *testing.T) {
 	}
 }
 
+func TestSchedule_ChecksAreRunBesideEachOtherAndLast(t *testing.T) {
+	t.Parallel()
+	a, b, p := &loadTable{}, &loadTable{}, &loadTable{}
+	key := func(name string, table *loadTable) *task {
+		add := on("add "+name, 1, lock{table, false}, lock{p, false})
+		add.check = &task{sql: "check " + name, isCheck: true, weight: 9, locks: []lock{{table, false}, {p, true}}}
+		return add
+	}
+	s := newShop(t, 2)
+	for _, task := range []*task{key("a", a), key("b", b), on("index of b", 1, lock{b, true}), on("comment on a", 1, lock{a, false})} {
+		if err := s.q.add(task); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.runs("add a")
+	s.ends("add a", nil)
+	s.runs("add b", "comment on a") // there is work that others build upon
+	s.ends("comment on a", nil)
+	s.runs("add b") // which holds the table that a points to
+	s.ends("add b", nil)
+	s.runs("check a", "index of b")
+	s.ends("index of b", nil)
+	s.runs("check a", "check b")
+	bad := errors.New("a row points to nowhere")
+	s.ends("check b", bad)
+	if err := s.q.settle(); !errors.Is(err, bad) {
+		t.Errorf("a failed check is %v", err)
+	}
+}
+
+func TestSchedule_ACheckDoesNotWaitForWhatWaits(t *testing.T) {
+	t.Parallel()
+	a, b, p := &loadTable{}, &loadTable{}, &loadTable{}
+	s := newShop(t, 2)
+	first := on("add a", 1, lock{a, false}, lock{p, false})
+	first.check = &task{sql: "check a", isCheck: true, locks: []lock{{a, false}, {p, true}}}
+	for _, task := range []*task{first, on("index of b", 1, lock{b, true}), on("add b", 1, lock{b, false}, lock{p, false})} {
+		if err := s.q.add(task); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.runs("add a", "index of b")
+	s.ends("add a", nil)
+	s.runs("check a", "index of b")
+	for _, name := range []string{"index of b", "check a", "add b"} {
+		s.ends(name, nil)
+	}
+	if err := s.q.settle(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSplitForeignKey(t *testing.T) {
+	t.Parallel()
+	large, small, parted := &loadTable{kind: "r", bytes: splitFrom}, &loadTable{kind: "r"}, &loadTable{kind: "p"}
+	key := errand{touches: []touch{{name: tableName{"s", `a "b"`}}, {name: tableName{"s", "p"}}}, checks: "F"}
+	add := func(e errand, of, to *loadTable) *task {
+		k := &task{sql: "ADD", line: 7, locks: []lock{{of, false}, {to, false}}, weight: 3, standard: true}
+		splitForeignKey(k, e)
+		return k
+	}
+	k := add(key, large, small)
+	if k.sql != "ADD\n NOT VALID" || k.check == nil {
+		t.Fatalf("a large table's is added by %q, with the check %v", k.sql, k.check)
+	}
+	c := k.check
+	if want := `ALTER TABLE ONLY "s"."a ""b""" VALIDATE CONSTRAINT "F"`; c.sql != want || c.line != 7 || !c.standard || c.weight != 3 || !c.isCheck ||
+		!slices.Equal(c.locks, []lock{{large, false}, {small, true}}) {
+		t.Errorf("it is checked by %+v, want %s", c, want)
+	}
+	none := errand{touches: key.touches}
+	parted.bytes = splitFrom
+	for name, k := range map[string]*task{
+		"no foreign key": add(none, large, small), "small": add(key, small, large), "partitioned": add(key, parted, large), "to partitioned": add(key, large, parted),
+	} {
+		if k.sql != "ADD" || k.check != nil {
+			t.Errorf("%s: is split in %q and %v", name, k.sql, k.check)
+		}
+	}
+}
+
 func TestSchedule_TheLargestGoesFirst(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 1)
@@ -206,8 +287,10 @@ func TestParseErrand(t *testing.T) {
 		{`ALTER TABLE ONLY public.t ADD CONSTRAINT t_pkey PRIMARY KEY (a, b)`, "only public.t makes public.t_pkey"},
 		{`ALTER TABLE ONLY public.t ADD CONSTRAINT t_key UNIQUE NULLS NOT DISTINCT (a)`, "only public.t makes public.t_key"},
 		{`ALTER TABLE ONLY public.t ADD CONSTRAINT e EXCLUDE USING gist (r WITH &&)`, "only public.t makes public.e"},
-		{`ALTER TABLE ONLY public.t ADD CONSTRAINT f FOREIGN KEY (a, b) REFERENCES other.u(a, b) ON DELETE CASCADE`, "only public.t, other.u"},
+		{`ALTER TABLE ONLY public.t ADD CONSTRAINT f FOREIGN KEY (a, b) REFERENCES other.u(a, b) ON DELETE CASCADE`, "only public.t, other.u checks f"},
 		{`ALTER TABLE public.t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES public.u(a) NOT VALID`, "public.t, public.u"},
+		{`ALTER TABLE public.t ADD CONSTRAINT "F" FOREIGN KEY (a) REFERENCES public.u(a) NOT ENFORCED`, "public.t, public.u"},
+		{`ALTER TABLE public.t ADD CONSTRAINT "F" FOREIGN KEY (a) REFERENCES public.u(a) INITIALLY DEFERRED`, "public.t, public.u checks F"},
 		{`ALTER TABLE public.t CLUSTER ON i`, "public.t"},
 		{`ALTER TABLE ONLY public.t REPLICA IDENTITY USING INDEX i`, "only public.t"},
 		{`ALTER INDEX public.i ATTACH PARTITION public.j`, "index public.i, index public.j"},
@@ -260,6 +343,9 @@ func TestParseErrand(t *testing.T) {
 			got = strings.Join(parts, ", ")
 			if e.makes.table != "" {
 				got += " makes " + e.makes.schema + "." + e.makes.table
+			}
+			if e.checks != "" {
+				got += " checks " + e.checks
 			}
 		}
 		if got != c.want {

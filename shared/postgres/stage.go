@@ -36,8 +36,9 @@ type staged struct {
 	full    bool       // the server lets in no more of them
 	file    file       // what Load learned
 	counted []backup.TableRows
-	resumed bool // the copy was parked by another attempt
-	settled bool // the copy was switched in or parked: there is nothing to discard
+	paused  []tableName // tables that autovacuum is kept away from
+	resumed bool        // the copy was parked by another attempt
+	settled bool        // the copy was switched in or parked: there is nothing to discard
 	// powerless is the server's last warning that a right could not be given or taken.
 	powerless string
 }

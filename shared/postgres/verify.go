@@ -43,6 +43,9 @@ func (s *staged) Verify(ctx context.Context, want backup.Want, report func(backu
 	if err := s.analyze(ctx, crew); err != nil {
 		return err
 	}
+	if err := s.resumeAutovacuum(ctx); err != nil {
+		return err
+	}
 	s.dismiss(ctx) // before the login is looked at, which takes a connection of its own
 	if err := s.recount(ctx); err != nil {
 		return err
