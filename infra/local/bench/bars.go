@@ -67,7 +67,7 @@ func (b bar) verdict(all []summary) (limit, value, met string) {
 	v, ok := b.measured(all)
 	switch {
 	case !ok:
-		return limit, "–", "not measured"
+		return limit, none, "not measured"
 	case b.atMost && v <= b.limit, !b.atMost && v >= b.limit:
 		met = "met"
 	default:

@@ -65,11 +65,18 @@ func TestBench_EveryRowIsMeasured(t *testing.T) {
 		if s.wall <= 0 || s.ratio <= 0 || s.cpuPerGB < 0 || writes != (s.bytes > 0) {
 			t.Errorf("%s: %+v", s.name, s)
 		}
+		theirs := s.reads != "" && s.key != oursRestore
+		if (s.reads != "") != (s.analyzed > 0 && s.analyzedRatio > 0) || theirs != (s.analyzed > s.wall) {
+			t.Errorf("%s: takes %v, and %v with the statistics", s.name, s.wall, s.analyzed)
+		}
 		if !strings.Contains(r.terminal(), s.name) {
 			t.Errorf("the table does not have %s", s.name)
 		}
 	}
 	page := r.markdown()
+	if dumps, restores := rowsTable(all, gzipDump), rowsTable(all, psqlRestore); strings.Contains(dumps, "analyzed") || strings.Contains(restores, "| size") || !strings.Contains(restores, "analyzed s | ratio |\n") {
+		t.Errorf("the tables have the wrong columns:\n%s\n%s", dumps, restores)
+	}
 	if strings.Contains(page, "{{") || !strings.Contains(page, "PostgreSQL "+major(b)) {
 		t.Errorf("the page is not filled in:\n%s", page)
 	}
@@ -117,6 +124,24 @@ func TestParse_OnlyAWholeBenchmarkIsPublished(t *testing.T) {
 		if _, err := parse(strings.Fields(args)); err == nil {
 			t.Errorf("%q is taken", args)
 		}
+	}
+}
+
+func TestSummaries_StatisticsAreAddedToEachRun(t *testing.T) {
+	t.Parallel()
+	run := func(wall, statistics int) measure {
+		return measure{wall: time.Duration(wall) * time.Second, statistics: time.Duration(statistics) * time.Second}
+	}
+	r := &report{results: []*result{
+		{rowOf(t, psqlRestore), []measure{run(10, 9), run(20, 1), run(30, 5)}}, // 19, 21 and 35
+		{rowOf(t, oursRestore), []measure{run(7, 0), run(8, 0), run(7, 0)}},
+	}}
+	all := r.summaries()
+	if all[0].wall != 20*time.Second || all[0].analyzed != 21*time.Second || all[0].analyzedRatio != 1 {
+		t.Errorf("theirs: %+v", all[0])
+	}
+	if all[1].analyzed != 7*time.Second || all[1].analyzedRatio != 3 {
+		t.Errorf("ours: %+v", all[1])
 	}
 }
 

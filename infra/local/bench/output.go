@@ -7,21 +7,25 @@ import (
 	"text/tabwriter"
 )
 
+// none is what a column has where there is nothing to say.
+const none = "–"
+
 // cells are the columns of a row of the table.
 func (s summary) cells() []string {
 	dash := func(ok bool, format string, args ...any) string {
 		if !ok {
-			return "–"
+			return none
 		}
 		return fmt.Sprintf(format, args...)
 	}
 	return []string{
 		fmt.Sprintf("%.2f", s.wall.Seconds()), fmt.Sprintf("%.2f–%.2f", s.least.Seconds(), s.most.Seconds()), dash(s.ratio > 0, "%.2f×", s.ratio),
 		fmt.Sprintf("%.1f", s.cpuPerGB), dash(s.rss > 0, "%.0f", float64(s.rss)/(1<<20)), dash(s.bytes > 0, "%.1f", float64(s.bytes)/1e6), dash(s.comparable, "%+.1f %%", 100*s.larger),
+		dash(s.analyzed > 0, "%.2f", s.analyzed.Seconds()), dash(s.analyzedRatio > 0, "%.2f×", s.analyzedRatio),
 	}
 }
 
-var columns = []string{"wall s", "min–max", "ratio", "CPU s/GB", "RSS MiB", "MB written", "size"}
+var columns = []string{"wall s", "min–max", "ratio", "CPU s/GB", "RSS MiB", "MB written", "size", "analyzed s", "ratio"}
 
 // terminal is the report for the one who waited for it.
 func (r *report) terminal() string {
@@ -37,6 +41,7 @@ func (r *report) terminal() string {
 	}
 	_ = t.Flush()
 	b.WriteString("\nratio: how many times as fast as pg_dump | gzip -6, restores as gunzip -c | psql. CPU: of the client. size: beside gzip -6's.\n" +
+		"analyzed: until the statistics are collected too, by ANALYZE or vacuumdb where the restore leaves them out.\n" +
 		workerNote(all) + "\n\n")
 	t = tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, x := range bars {
@@ -81,12 +86,34 @@ func (r *report) machineTable() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// rowsTable has the rows with one baseline, without the columns that none of them has.
 func rowsTable(all []summary, baseline string) string {
-	var b strings.Builder
-	b.WriteString("| | " + strings.Join(columns, " | ") + " |\n|---|" + strings.Repeat("--:|", len(columns)) + "\n")
+	rows := [][]string{append([]string{""}, columns...)}
+	used := make([]bool, len(rows[0]))
 	for _, s := range all {
-		if s.baseline == baseline {
-			_, _ = fmt.Fprintf(&b, "| %s | %s |\n", strings.ReplaceAll(s.name, "|", `\|`), strings.Join(s.cells(), " | "))
+		if s.baseline != baseline {
+			continue
+		}
+		row := append([]string{strings.ReplaceAll(s.name, "|", `\|`)}, s.cells()...)
+		for i, cell := range row {
+			used[i] = used[i] || cell != none
+		}
+		rows = append(rows, row)
+	}
+	var b strings.Builder
+	for n, row := range rows {
+		rule := "|---|"
+		for i, cell := range row {
+			if used[i] {
+				b.WriteString("| " + cell + " ")
+			}
+			if used[i] && i > 0 {
+				rule += "--:|"
+			}
+		}
+		b.WriteString("|\n")
+		if n == 0 {
+			b.WriteString(rule + "\n")
 		}
 	}
 	return strings.TrimSuffix(b.String(), "\n")

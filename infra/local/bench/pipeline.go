@@ -20,6 +20,8 @@ type measure struct {
 	rss   int64         // bytes, the largest of the client's processes at its peak; 0 where not known
 	bytes int64         // written; 0 for what writes nothing
 	asked time.Duration // through the worker: from the call of the API to created
+	// statistics is what collecting them took behind a restore that does not; it is not in wall.
+	statistics time.Duration
 }
 
 // pipeline runs programs of which each reads what the one before it writes, as a shell does with |.

@@ -118,7 +118,11 @@ func script(flags ...string) func(context.Context, *bench) (measure, error) {
 			return measure{}, err
 		}
 		psql := append([]string{b.program("psql"), "-X", "-q", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1"}, flags...)
-		return b.pipe([]string{"gunzip", "-c", b.file(gzipFile)}, append(psql, "-d", restored)).run(ctx)
+		m, err := b.pipe([]string{"gunzip", "-c", b.file(gzipFile)}, append(psql, "-d", restored)).run(ctx)
+		if err != nil {
+			return m, err
+		}
+		return b.analyzed(ctx, m, b.program("psql"), "-X", "-q", "-c", "ANALYZE", "-d", restored)
 	}
 }
 
@@ -126,7 +130,18 @@ func restoreArchive(ctx context.Context, b *bench) (measure, error) {
 	if err := b.createRestored(ctx); err != nil {
 		return measure{}, err
 	}
-	return b.pipe([]string{b.program("pg_restore"), "-e", "-j2", "-d", restored, b.file(directory)}).run(ctx)
+	m, err := b.pipe([]string{b.program("pg_restore"), "-e", "-j2", "-d", restored, b.file(directory)}).run(ctx)
+	if err != nil {
+		return m, err
+	}
+	return b.analyzed(ctx, m, b.program("vacuumdb"), "--analyze-only", "-q", "-j2", "-d", restored)
+}
+
+// analyzed collects the statistics that a restore has left to its user, without which the database would plan badly.
+func (b *bench) analyzed(ctx context.Context, m measure, program ...string) (measure, error) {
+	after, err := b.pipe(program).run(ctx)
+	m.statistics = after.wall
+	return m, err
 }
 
 // createRestored makes the database that is restored to. Ours makes its own while it is measured.

@@ -17,6 +17,9 @@ type summary struct {
 	bytes             int64         // median
 	larger            float64       // by what part the file is larger than gzip -6's; 0 where not comparable
 	comparable        bool
+	// analyzed is how long a restore took with its statistics collected, median, and its ratio; 0 for what restores nothing.
+	analyzed      time.Duration
+	analyzedRatio float64
 }
 
 // summaries are the results in their order.
@@ -26,6 +29,9 @@ func (r *report) summaries() []summary {
 		s := summary{row: x.row, wall: median(x.runs, func(m measure) time.Duration { return m.wall }),
 			asked: median(x.runs, func(m measure) time.Duration { return m.asked }), bytes: median(x.runs, func(m measure) int64 { return m.bytes }),
 			cpuPerGB: median(x.runs, func(m measure) time.Duration { return m.cpu }).Seconds() / (float64(r.mix.Bytes) / 1e9)}
+		if s.reads != "" {
+			s.analyzed = median(x.runs, func(m measure) time.Duration { return m.wall + m.statistics })
+		}
 		s.least = x.runs[0].wall
 		for _, m := range x.runs {
 			s.least, s.most, s.rss = min(s.least, m.wall), max(s.most, m.wall), max(s.rss, m.rss)
@@ -36,6 +42,9 @@ func (r *report) summaries() []summary {
 		s := &all[i]
 		if base, ok := find(all, s.baseline); ok {
 			s.ratio = base.wall.Seconds() / s.wall.Seconds()
+			if s.analyzed > 0 {
+				s.analyzedRatio = base.analyzed.Seconds() / s.analyzed.Seconds()
+			}
 		}
 		if gzip, ok := find(all, gzipDump); ok && s.bytes > 0 {
 			s.larger, s.comparable = float64(s.bytes)/float64(gzip.bytes)-1, true
