@@ -23,12 +23,23 @@ func privateServer(t *testing.T) string {
 // privateServerControl is privateServer with a way to run PostgreSQL's programs as its user.
 func privateServerControl(t *testing.T) (server string, run func(program string, args ...string)) {
 	t.Helper()
-	bin := filepath.Dir(pgDump(t))
+	return startServer(t, serverDir(t), filepath.Dir(pgDump(t)))
+}
+
+// serverDir is a folder for a server of the test's own.
+func serverDir(t *testing.T) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "private-postgres")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// startServer makes and starts a server in a folder, with the programs of bin.
+func startServer(t *testing.T, dir, bin string) (server string, run func(program string, args ...string)) {
+	t.Helper()
 	attributes := &syscall.SysProcAttr{}
 	if os.Getuid() == 0 {
 		u, err := user.Lookup("postgres")
