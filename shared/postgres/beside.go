@@ -1,6 +1,9 @@
 package postgres
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // What is run beside the text's turn is judged in its turn, by the goroutine that reads the text. The first session of the crew is the
 // one in which all else is run, so whoever wants to use it waits for the others first: settle.
@@ -13,7 +16,7 @@ func (l *loading) prepare(ctx context.Context) (ready bool, err error) {
 	if l.conn.TxStatus() != 'I' {
 		return false, nil // what it has done is not to be seen by others yet
 	}
-	crew, err := l.crew(ctx)
+	crew, err := l.crew(ctx, allowed(l.t))
 	if err != nil {
 		return false, err
 	}
@@ -48,6 +51,7 @@ func (l *loading) putOff(ctx context.Context, t *task, e errand, words phrase) (
 	}
 	if e.makes.table != "" {
 		l.tables.indexes[e.makes] = t.locks[0].table
+		t.builds = true
 	}
 	for _, k := range t.locks {
 		t.weight += k.table.bytes
@@ -87,6 +91,11 @@ func splitForeignKey(t *task, e errand) {
 
 // perform runs a statement that was put off.
 func (l *loading) perform(ctx context.Context, c *session, t *task) error {
+	if t.builds {
+		if err := c.exec(ctx, fmt.Sprintf("SET max_parallel_maintenance_workers = %d", t.helpers)); err != nil {
+			return serverFailure(ctx, err, "say how many processes build an index")
+		}
+	}
 	if err := l.single(ctx, c, t.sql); err != nil {
 		return loadFailure(ctx, err, t.line, t.sql)
 	}

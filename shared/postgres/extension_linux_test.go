@@ -104,15 +104,19 @@ func TestEngine_CarriesRowsOfExtensionsAndNoneOfForeignTables(t *testing.T) {
 		CREATE FOREIGN TABLE public.elsewhere (id int, name text) SERVER away;
 		CREATE TABLE public.part (id int, region int) PARTITION BY LIST (region);
 		CREATE TABLE public.part_here PARTITION OF public.part FOR VALUES IN (1);
-		CREATE FOREIGN TABLE public.part_away PARTITION OF public.part FOR VALUES IN (2) SERVER away;
-		INSERT INTO public.part VALUES (1, 1)`)
+		CREATE TABLE public.part_mixed PARTITION OF public.part FOR VALUES IN (3, 4) PARTITION BY LIST (region);
+		CREATE TABLE public.part_3 PARTITION OF public.part_mixed FOR VALUES IN (3);
+		CREATE FOREIGN TABLE public.part_4 PARTITION OF public.part_mixed FOR VALUES IN (4) SERVER away;
+		CREATE TABLE public.part_near PARTITION OF public.part FOR VALUES IN (5) PARTITION BY LIST (region);
+		CREATE TABLE public.part_5 PARTITION OF public.part_near FOR VALUES IN (5);
+		INSERT INTO public.part SELECT i, unnest('{1,3,5}'::int[]) FROM generate_series(1, 10) i`)
 	before := w.state(w.name())
 	p, d := w.backup()
 	var tables []string
 	for _, table := range d.Tables {
 		tables = append(tables, table.Name())
 	}
-	if want := []string{"public.mark", "public.part_here", "public.scale"}; !slices.Equal(tables, want) {
+	if want := []string{"public.mark", "public.part_3", "public.part_5", "public.part_here", "public.scale"}; !slices.Equal(tables, want) {
 		t.Errorf("the backup holds rows of %q, want %q", tables, want)
 	}
 	if n := p.list[p.of(t, "public.mark")].Table.Rows; n != 2 {
@@ -123,6 +127,18 @@ func TestEngine_CarriesRowsOfExtensionsAndNoneOfForeignTables(t *testing.T) {
 		s, _, err := w.loadText(t.Context(), a, backup.Need{}, text, d.Tables)
 		if err != nil {
 			t.Fatalf("%s: %v", name, describe(err))
+		}
+		conn := w.connect("br_" + a.Job + "_1")
+		var collected []string
+		err = conn.QueryRow(t.Context(), "SELECT array_agg(DISTINCT starelid::regclass::text ORDER BY starelid::regclass::text) FROM pg_statistic WHERE starelid >= 16384").Scan(&collected)
+		if closed := conn.Close(t.Context()); err != nil || closed != nil {
+			t.Fatal(err, closed)
+		}
+		if want := []string{"mark", "mark_cache", "part_3", "part_5", "part_here", "part_near", "scale"}; !slices.Equal(collected, want) {
+			t.Errorf("%s: there are statistics of %q, want %q", name, collected, want)
+		}
+		if said := strings.Join(s.Warnings(), "\n"); !strings.Contains(said, `ANALYZE "public"."part" `) || !strings.Contains(said, `ANALYZE "public"."part_mixed" `) {
+			t.Errorf("%s: the warnings are %q", name, said)
 		}
 		w.switchIn(s)
 		same(t, "restored "+name, w.state(w.name()), before)

@@ -135,7 +135,7 @@ func (h *hauling) plan(ctx context.Context) (crew []*session, err error) {
 		}
 	}
 	if h.beside {
-		if crew, err = h.crew(ctx); err != nil {
+		if crew, err = h.crew(ctx, h.e.connections(h.t)); err != nil {
 			return nil, err
 		}
 		if err := h.follow(ctx, crew); err != nil {

@@ -108,7 +108,7 @@ type loading struct {
 // Load runs the text in the copy as the loader: what has to be done in its turn, statement by statement in one session; rows of tables
 // that the text has in pieces of their own, and statements that are known to touch nothing but their tables, in several.
 func (s *staged) Load(ctx context.Context, text backup.Text, report func(backup.Progress)) (backup.Loaded, error) {
-	l := &loading{staged: s, text: text, progress: newMeter(backup.Progress{}, report), beside: s.e.connections(s.t) > 1 && !s.unforeseeable()}
+	l := &loading{staged: s, text: text, progress: newMeter(backup.Progress{}, report), beside: allowed(s.t) > 1 && !s.unforeseeable()}
 	if err := l.begin(ctx); err != nil {
 		return backup.Loaded{}, err
 	}

@@ -20,6 +20,8 @@ type task struct {
 	// standard is how the scanner reads strings behind it.
 	standard bool
 	alone    bool // it is run while nothing else is: the server found it in a deadlock before
+	builds   bool // it builds an index, in which other processes of the server can help
+	helpers  int  // how many of them may: as many as there are sessions without work
 	// check is what this one leaves undone. Nothing in the file builds upon it, so it is run once nothing else can be.
 	check   *task
 	isCheck bool
@@ -82,17 +84,44 @@ func (q *schedule) stop() {
 
 // start gives work to the sessions that are free. mu is held.
 func (q *schedule) start() {
+	var begun []*task
+	var by []*session
 	for len(q.free) > 0 && q.err == nil {
 		i := q.next()
 		if i < 0 {
-			return
+			break
 		}
 		t, c := q.waiting[i], q.free[len(q.free)-1]
 		q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
 		q.bytes -= len(t.sql)
 		q.free = q.free[:len(q.free)-1]
 		q.running = append(q.running, t)
-		go q.run(c, t)
+		begun, by = append(begun, t), append(by, c)
+	}
+	q.lend(begun)
+	for i, t := range begun {
+		go q.run(by[i], t)
+	}
+}
+
+// lend gives to the tasks that build indexes as many processes of the server as there are sessions for which there is no work, so that no
+// more of them work at the same time than the database's secret allows. mu is held.
+func (q *schedule) lend(begun []*task) {
+	spare, builders := len(q.free), 0
+	for _, t := range begun {
+		t.helpers = 0
+		if t.builds {
+			builders++
+		}
+	}
+	for _, t := range q.running {
+		spare -= t.helpers
+	}
+	for _, t := range begun {
+		if t.builds {
+			t.helpers = max(0, spare) / builders
+			spare, builders = spare-t.helpers, builders-1
+		}
 	}
 }
 

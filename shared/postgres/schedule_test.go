@@ -154,6 +154,36 @@ func TestSchedule_ChecksAreRunBesideEachOtherAndLast(t *testing.T) {
 	}
 }
 
+func TestSchedule_SessionsWithoutWorkHelpToBuild(t *testing.T) {
+	t.Parallel()
+	a, b := &loadTable{}, &loadTable{}
+	index := func(name string, l lock) *task { return &task{sql: name, builds: true, locks: []lock{l}} }
+	s := newShop(t, 6)
+	tasks := []*task{index("1 key of a", lock{a, false}), index("2 index of b", lock{b, true}), index("3 index of a", lock{a, true}),
+		index("4 index of a", lock{a, true}), on("5 comment on a", 1, lock{a, true}), index("6 index of b", lock{b, true})}
+	for _, task := range tasks[:5] {
+		if err := s.q.add(task); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.runs("1 key of a", "2 index of b")
+	s.ends("1 key of a", nil)
+	s.runs("2 index of b", "3 index of a", "4 index of a", "5 comment on a")
+	s.ends("3 index of a", nil)
+	if err := s.q.add(tasks[5]); err != nil {
+		t.Fatal(err)
+	}
+	// All others were free when the first came. When three can be run beside the one that is left, two are, and none was lent.
+	var got []int
+	for _, task := range tasks {
+		got = append(got, task.helpers)
+	}
+	if want := []int{5, 0, 1, 1, 0, 1}; !slices.Equal(got, want) {
+		t.Errorf("tasks have %v helpers, want %v", got, want)
+	}
+	s.q.stop()
+}
+
 func TestSchedule_ACheckDoesNotWaitForWhatWaits(t *testing.T) {
 	t.Parallel()
 	a, b, p := &loadTable{}, &loadTable{}, &loadTable{}

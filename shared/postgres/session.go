@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,8 @@ func (s *staged) open(ctx context.Context) (*session, error) {
 	// No statement of a load has to be on disk before the next: the commit of the exchange, or of the parking, waits for all that was
 	// written before it.
 	config.RuntimeParams["synchronous_commit"] = "off"
+	// The server is not to have more to do at the same time than the secret allows, also where one session works for all.
+	config.RuntimeParams["max_parallel_maintenance_workers"] = strconv.Itoa(allowed(s.t) - 1)
 	conn, err := pgconn.ConnectConfig(ctx, &config.Config)
 	if err != nil {
 		return nil, connectFailure(ctx, err, s.t.Credentials, l)
@@ -74,10 +77,10 @@ func (s *staged) logOut(ctx context.Context) {
 	}
 }
 
-// crew are the sessions that may work at the same time: the loader's first, and as many besides it as are wanted and the server lets in.
-// A login may have fewer connections than we would like, and then those that it has do.
-func (s *staged) crew(ctx context.Context) ([]*session, error) {
-	for len(s.others)+1 < s.e.connections(s.t) && !s.full {
+// crew are n sessions that may work at the same time: the loader's first, and as many besides it as the server lets in. A login may have
+// fewer connections than we would like, and then those that it has do.
+func (s *staged) crew(ctx context.Context, n int) ([]*session, error) {
+	for len(s.others)+1 < n && !s.full {
 		c, err := s.open(ctx)
 		if sqlState(err) == tooManyConnections {
 			s.full = true
@@ -89,7 +92,7 @@ func (s *staged) crew(ctx context.Context) ([]*session, error) {
 		}
 		s.others = append(s.others, c)
 	}
-	return append([]*session{s.conn}, s.others...), nil
+	return append([]*session{s.conn}, s.others[:min(n-1, len(s.others))]...), nil
 }
 
 // dismiss ends all sessions of the crew but the first.

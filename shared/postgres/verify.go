@@ -17,7 +17,7 @@ func nameOf(t backup.TableRows) tableName { return tableName{t.Schema, t.Table} 
 // Verify counts the copy's tables, checks sequences and constraints, then switches row level security on, fills the
 // materialized views and collects statistics. All of it runs as the loader: it may run code from the file.
 func (s *staged) Verify(ctx context.Context, want backup.Want, report func(backup.Progress)) error {
-	crew, err := s.crew(ctx)
+	crew, err := s.crew(ctx, allowed(s.t))
 	if err != nil {
 		return err
 	}
