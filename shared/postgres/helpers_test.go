@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/backup-restore/backup-restore/shared/backup"
+	"github.com/backup-restore/backup-restore/shared/postgres"
 )
 
 func TestStaged_OneBuilderHasTheOthersHelpersAndNoMore(t *testing.T) {
@@ -32,7 +33,8 @@ func TestStaged_ABuilderBesideAnotherHasNoMoreHelpersThanAreLeft(t *testing.T) {
 		CREATE TABLE public.t AS SELECT 1 AS a; CREATE TABLE public.u AS SELECT 1 AS a; CREATE INDEX first ON public.t (a); CREATE INDEX told ON public.u (public.told(a))`, ident(w.app)))
 	p, d := w.backup()
 	p = p.changed(0, "RETURN $1;", "RAISE EXCEPTION '% helpers', current_setting('max_parallel_maintenance_workers');")
-	w.target.Credentials.Connections = 5
+	// The server builds, so that the worker's processors are no bound.
+	w.target.Credentials.Connections, w.engine = 5, postgres.New(postgres.Options{Processors: 1})
 	a := attempt(1)
 	p.open = func(i int, r io.Reader) io.Reader {
 		if i == p.of(t, "") { // the first of the two waits for the table
