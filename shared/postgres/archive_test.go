@@ -72,3 +72,10 @@ func all(dumpfile.Table) bool { return true }
 func table(names ...string) func(dumpfile.Table) bool {
 	return func(t dumpfile.Table) bool { return slices.Contains(names, t.Schema+"."+t.Name) }
 }
+
+// planned makes a backup, and the plan of an attempt at a rescue of tables of it.
+func (w *world) planned(wanted func(dumpfile.Table) bool) (backup.Attempt, backup.RescuePlan) {
+	w.t.Helper()
+	a := attempt(1)
+	return a, w.archive().plan(a.Job, wanted)
+}

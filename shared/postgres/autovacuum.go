@@ -17,8 +17,8 @@ func (h *hauling) pauseAutovacuum(ctx context.Context) error {
 		if t == nil || !t.ordinary || !t.vacuumed || c.bytes < freezeFrom {
 			continue
 		}
-		if err := h.exec(ctx, "ALTER TABLE ONLY "+ident(c.table.schema, c.table.table)+" SET (autovacuum_enabled = false)"); err != nil {
-			return serverFailure(ctx, err, "keep autovacuum away from "+c.table.schema+"."+c.table.table)
+		if err := h.exec(ctx, "ALTER TABLE ONLY "+c.table.quoted()+" SET (autovacuum_enabled = false)"); err != nil {
+			return serverFailure(ctx, err, "keep autovacuum away from "+c.table.String())
 		}
 		h.paused = append(h.paused, c.table)
 	}
@@ -28,8 +28,8 @@ func (h *hauling) pauseAutovacuum(ctx context.Context) error {
 // resumeAutovacuum gives the tables back to autovacuum.
 func (s *staged) resumeAutovacuum(ctx context.Context) error {
 	for _, name := range s.paused {
-		if err := s.exec(ctx, "ALTER TABLE ONLY "+ident(name.schema, name.table)+" RESET (autovacuum_enabled)"); err != nil {
-			return serverFailure(ctx, err, "give "+name.schema+"."+name.table+" back to autovacuum")
+		if err := s.exec(ctx, "ALTER TABLE ONLY "+name.quoted()+" RESET (autovacuum_enabled)"); err != nil {
+			return serverFailure(ctx, err, "give "+name.String()+" back to autovacuum")
 		}
 	}
 	s.paused = nil

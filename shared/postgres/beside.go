@@ -83,8 +83,7 @@ func splitForeignKey(t *task, e errand) {
 		}
 		check.locks = append(check.locks, lock{k.table, i > 0})
 	}
-	name := e.touches[0].name
-	check.sql = "ALTER TABLE ONLY " + ident(name.schema, name.table) + " VALIDATE CONSTRAINT " + ident(e.checks)
+	check.sql = "ALTER TABLE ONLY " + e.touches[0].name.quoted() + " VALIDATE CONSTRAINT " + ident(e.checks)
 	t.sql += "\n NOT VALID" // on a line of its own: the statement may end in a comment
 	t.check = check
 }

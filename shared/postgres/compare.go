@@ -81,7 +81,7 @@ func (s *staged) compareTables(ctx context.Context, conn *pgx.Conn, report func(
 			changes[name] = &backup.TableChange{Schema: name.schema, Table: name.table, After: -1}
 		}
 		change := changes[name]
-		progress.note(func(p *backup.Progress) { p.Table = name.schema + "." + name.table })
+		progress.note(func(p *backup.Progress) { p.Table = name.String() })
 		if err := live.count(ctx, change); err != nil {
 			return nil, err
 		}
@@ -127,9 +127,9 @@ func (s *staged) listLive(ctx context.Context, conn *pgx.Conn) (*liveTables, []t
 
 // countLive is a table's rows, -1 where the server does not let us count them.
 func countLive(ctx context.Context, conn *pgx.Conn, t tableName) (n int64, err error) {
-	err = conn.QueryRow(ctx, "SELECT count(*) FROM ONLY "+ident(t.schema, t.table)).Scan(&n)
+	err = conn.QueryRow(ctx, "SELECT count(*) FROM ONLY "+t.quoted()).Scan(&n)
 	if err != nil && (ctx.Err() != nil || lost(err)) {
-		return 0, serverFailure(ctx, err, "count the rows of "+t.schema+"."+t.table)
+		return 0, serverFailure(ctx, err, "count the rows of "+t.String())
 	}
 	if err != nil {
 		return -1, nil //nolint:nilerr // not readable, locked or dropped meanwhile: said as -1

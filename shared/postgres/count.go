@@ -106,29 +106,25 @@ func changedRows(first, second []backup.TableRows) (wrong []string) {
 		delete(was, nameOf(t))
 	}
 	for t := range was {
-		wrong = append(wrong, t.schema+"."+t.table+" was gone when all was done")
+		wrong = append(wrong, t.String()+" was gone when all was done")
 	}
 	return wrong
 }
 
-// remote are the tables with a part on another server, a foreign table among their partitions or children. To collect statistics of one of
-// them the server would go there, with what the file says of the way, for rows that are not restored; and it fails where nobody answers.
-const remote = `WITH RECURSIVE remote AS (
-	SELECT i.inhparent AS oid FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class f ON f.oid = i.inhrelid WHERE f.relkind = 'f'
-	UNION SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN remote ON remote.oid = i.inhrelid)
-`
-
 // analyzed are the tables of which ANALYZE without a name collects statistics, those that take longest first: every one that the owner of a
-// database may look at. A partitioned table brings all its partitions with it, but a remote one's are taken by themselves. Of each as many rows
-// are looked at, whatever its size, so a table with many partitions takes longest: last of all it would keep one session busy while the
-// others have nothing left to do.
-const analyzed = remote + `SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-	WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared AND c.oid NOT IN (SELECT oid FROM remote)
+// database may look at. A partitioned table brings all its partitions with it. Of each as many rows are looked at, whatever its size, so
+// a table with many partitions takes longest: last of all it would keep one session busy while the others have nothing left to do.
+//
+// It says also which are remote: those with a part on another server, a foreign table among their partitions or children. To collect statistics
+// of one the server would go there, with what the file says of the way, for rows that are not restored; and it fails where nobody answers.
+// Their parts that are here are taken by themselves.
+const analyzed = `WITH RECURSIVE remote AS (
+		SELECT i.inhparent AS oid FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class f ON f.oid = i.inhrelid WHERE f.relkind = 'f'
+		UNION SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN remote ON remote.oid = i.inhrelid)
+	SELECT n.nspname, c.relname, c.oid IN (SELECT oid FROM remote) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared
 		AND (NOT c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN remote ON remote.oid = i.inhparent WHERE i.inhrelid = c.oid))
 	ORDER BY (SELECT count(*) FROM pg_catalog.pg_partition_tree(c.oid) t WHERE c.relkind = 'p') DESC, coalesce(pg_catalog.pg_relation_size(c.oid), 0) DESC, 1, 2`
-
-const notAnalyzed = remote + `SELECT n.nspname, c.relname FROM remote JOIN pg_catalog.pg_class c ON c.oid = remote.oid
-	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY 1, 2`
 
 // analyze collects statistics. Without them the database would wake up with bad plans, on the day on which it can least afford them.
 func (s *staged) analyze(ctx context.Context, crew []*session) error {
@@ -136,12 +132,13 @@ func (s *staged) analyze(ctx context.Context, crew []*session) error {
 	if err != nil {
 		return serverFailure(ctx, err, "list the copy's tables")
 	}
-	left, err := s.query(ctx, notAnalyzed)
-	if err != nil {
-		return serverFailure(ctx, err, "list the copy's tables")
-	}
-	for _, t := range left {
-		name := ident(t...)
+	var here []string
+	for _, t := range found {
+		name := ident(t[0], t[1])
+		if remote := t[2] == "t"; !remote {
+			here = append(here, name)
+			continue
+		}
 		s.warn("No statistics were collected of the table %s, as a part of it is a foreign table: the server would have to ask another one. Run ANALYZE %s when the restore is in use.", name, name)
 	}
 	for _, c := range crew {
@@ -149,8 +146,8 @@ func (s *staged) analyze(ctx context.Context, crew []*session) error {
 			return serverFailure(ctx, err, "collect the copy's statistics")
 		}
 	}
-	return share(ctx, crew, len(found), func(ctx context.Context, c *session, i int) error {
-		if err := c.exec(ctx, "ANALYZE "+ident(found[i]...)); err != nil {
+	return share(ctx, crew, len(here), func(ctx context.Context, c *session, i int) error {
+		if err := c.exec(ctx, "ANALYZE "+here[i]); err != nil {
 			return serverFailure(ctx, err, "collect the copy's statistics")
 		}
 		return nil

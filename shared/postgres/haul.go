@@ -209,7 +209,7 @@ func (h *hauling) haul(ctx context.Context, c *session, n int) error {
 	}
 	if c.TxStatus() != 'I' {
 		if err := c.exec(ctx, "ROLLBACK"); err != nil {
-			return serverFailure(ctx, err, "take back the rows of "+h.cargoes[n].table.schema+"."+h.cargoes[n].table.table)
+			return serverFailure(ctx, err, "take back the rows of "+h.cargoes[n].table.String())
 		}
 	}
 	h.again[n].Store(true)
@@ -225,7 +225,7 @@ func (h *hauling) haulAll(ctx context.Context, c *session, k cargo) error {
 		if k.freeze {
 			// Rows can be written frozen into a file that this transaction has made. It saves whoever reads the table first from writing
 			// all of it again.
-			begin += "; TRUNCATE ONLY " + ident(k.table.schema, k.table.table)
+			begin += "; TRUNCATE ONLY " + k.table.quoted()
 		}
 		if err := c.exec(ctx, begin); err != nil {
 			return loadFailure(ctx, err, line, begin)

@@ -125,7 +125,7 @@ func (m moment) finite() string {
 // newestQuery asks for the newest value such that an index on the column answers it at once.
 func (m moment) newestQuery() string {
 	c := ident(m.column)
-	return fmt.Sprintf("SELECT %[1]s::pg_catalog.text FROM ONLY %[2]s WHERE %[3]s ORDER BY %[1]s DESC LIMIT 1", c, ident(m.table.schema, m.table.table), m.finite())
+	return fmt.Sprintf("SELECT %[1]s::pg_catalog.text FROM ONLY %[2]s WHERE %[3]s ORDER BY %[1]s DESC LIMIT 1", c, m.table.quoted(), m.finite())
 }
 
 // after is the condition for rows that come after the newest of the copy; all where that has none.

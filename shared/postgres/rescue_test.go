@@ -106,10 +106,9 @@ func TestRescue_NothingIsSeenBeforeTheCommitOrAfterADiscard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.small()
-	f := w.archive()
-	a := attempt(1)
+	a, p := w.planned(all)
 	w.untouched("discarded", a.Job, func() {
-		r, tables, err := w.rescue(a, f.plan(a.Job, all))
+		r, tables, err := w.rescue(a, p)
 		if err != nil || len(tables) != 2 || tables[0].Rows != 50000 {
 			t.Fatalf("%+v, %v", tables, describe(err))
 		}
@@ -123,7 +122,7 @@ func TestRescue_NothingIsSeenBeforeTheCommitOrAfterADiscard(t *testing.T) {
 	if n := w.schemas(); n != 0 {
 		t.Errorf("%d schemas are left", n)
 	}
-	if _, found, err := w.engine.FindRescue(context.Background(), w.target, backup.Attempt{Job: a.Job, Number: 2}, f.plan(a.Job, all).Rescue); found || err != nil {
+	if _, found, err := w.engine.FindRescue(context.Background(), w.target, backup.Attempt{Job: a.Job, Number: 2}, p.Rescue); found || err != nil {
 		t.Errorf("found %v, %v", found, err)
 	}
 }
@@ -179,10 +178,9 @@ func TestRescue_TablesOfTheSameNameAreToldApart(t *testing.T) {
 	w := newWorld(t)
 	w.in(fmt.Sprintf(`SET ROLE %s; CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.t (id int PRIMARY KEY); CREATE TABLE b.t (id int PRIMARY KEY); CREATE TABLE b.a_t (id int PRIMARY KEY);
 		CREATE TABLE a.a_t_pkey (id int); INSERT INTO a.t VALUES (1); INSERT INTO b.t VALUES (2); INSERT INTO b.a_t VALUES (3)`, ident(w.app)))
-	f := w.archive()
-	a := attempt(1)
+	a, p := w.planned(all)
 	var got []string
-	for _, r := range w.rescued(a, f.plan(a.Job, all)) {
+	for _, r := range w.rescued(a, p) {
 		got = append(got, r.Schema+"."+r.Table+">"+r.As)
 	}
 	if want := "a.a_t_pkey>a_t_pkey a.t>a_t_2 b.a_t>a_t b.t>b_t"; strings.Join(got, " ") != want {
@@ -196,9 +194,7 @@ func TestRescue_OnlyTheSecretsRoleMaySeeTheSchema(t *testing.T) {
 	w.in(fmt.Sprintf(`ALTER DEFAULT PRIVILEGES FOR ROLE %[1]s GRANT ALL ON SCHEMAS TO PUBLIC; ALTER DEFAULT PRIVILEGES FOR ROLE %[1]s GRANT ALL ON SCHEMAS TO %[2]s;
 		ALTER DEFAULT PRIVILEGES FOR ROLE %[1]s GRANT SELECT ON TABLES TO %[2]s`, ident(w.app), ident(w.reader)))
 	w.small()
-	f := w.archive()
-	a := attempt(1)
-	p := f.plan(a.Job, all)
+	a, p := w.planned(all)
 	w.rescued(a, p)
 	var reader, public bool
 	if err := w.connect(w.name()).QueryRow(context.Background(), `SELECT has_schema_privilege($1, $2, 'USAGE'), has_schema_privilege('public', $2, 'USAGE')`, w.reader, p.Schema).
@@ -249,9 +245,7 @@ func TestRescue_ASessionThatIsKilledLeavesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.small()
-	f := w.archive()
-	a := attempt(1)
-	p := f.plan(a.Job, table("public.one"))
+	a, p := w.planned(table("public.one"))
 	real := p.Sources[0].Piece
 	p.Sources[0].Piece = func(ctx context.Context, n int) (io.ReadCloser, error) {
 		text, err := real(ctx, n)
@@ -284,9 +278,7 @@ func TestRescue_ACancelledOneLeavesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.small()
-	f := w.archive()
-	a := attempt(1)
-	p := f.plan(a.Job, table("public.one"))
+	a, p := w.planned(table("public.one"))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	real := p.Sources[0].Piece
@@ -310,10 +302,9 @@ func TestRescue_ThatIsNotConfirmedIsNotThere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.small()
-	f := w.archive()
-	a := attempt(1)
+	a, p := w.planned(all)
 	w.untouched("not confirmed", a.Job, func() {
-		r, _, err := w.rescue(a, f.plan(a.Job, all))
+		r, _, err := w.rescue(a, p)
 		if err != nil {
 			t.Fatal(describe(err))
 		}
@@ -360,9 +351,7 @@ func TestFindRescue_EndsWhatAnEarlierAttemptLeftRunning(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.small()
-	f := w.archive()
-	a := attempt(1)
-	p := f.plan(a.Job, all)
+	a, p := w.planned(all)
 	r, _, err := w.rescue(a, p)
 	if err != nil {
 		t.Fatal(describe(err))
@@ -382,9 +371,7 @@ func TestFindRescue_ASchemaOfSomebodyElseIsNone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.small()
-	f := w.archive()
-	a := attempt(1)
-	p := f.plan(a.Job, all)
+	a, p := w.planned(all)
 	w.in("CREATE SCHEMA " + pgx.Identifier{p.Schema}.Sanitize())
 	if _, found, err := w.engine.FindRescue(context.Background(), w.target, a, p.Rescue); found || err != nil {
 		t.Errorf("found is %v, %v", found, describe(err))
@@ -417,9 +404,7 @@ func TestRescue_OfAnotherEncodingIsWhatWasThere(t *testing.T) {
 			w.exec("CREATE DATABASE " + ident(w.name()) + " OWNER " + ident(w.app) + " TEMPLATE template0 ENCODING '" + encoding + "' LC_COLLATE 'C' LC_CTYPE 'C'")
 			client := map[bool]string{true: "SQL_ASCII", false: "UTF8"}[encoding == "SQL_ASCII"]
 			w.in("SET client_encoding = " + client + "; SET ROLE " + ident(w.app) + `; CREATE TABLE public."tä" ("wört" text); INSERT INTO public."tä" VALUES (` + value + ")")
-			f := w.archive()
-			a := attempt(1)
-			p := f.plan(a.Job, all)
+			a, p := w.planned(all)
 			tables := w.rescued(a, p)
 			hex := func(schema string) (out string) {
 				if err := w.connect(w.name()).QueryRow(context.Background(), `SELECT encode(textsend("wört"), 'hex') FROM `+ident(schema, "tä")).Scan(&out); err != nil {

@@ -14,6 +14,12 @@ type tableName struct{ schema, table string }
 
 func nameOf(t backup.TableRows) tableName { return tableName{t.Schema, t.Table} }
 
+// String is the name as people read it.
+func (t tableName) String() string { return t.schema + "." + t.table }
+
+// quoted is the name as it stands in a statement.
+func (t tableName) quoted() string { return ident(t.schema, t.table) }
+
 // Verify counts the copy's tables, checks sequences and constraints, then switches row level security on, fills the
 // materialized views and collects statistics. All of it runs as the loader: it may run code from the file.
 func (s *staged) Verify(ctx context.Context, want backup.Want, report func(backup.Progress)) error {
