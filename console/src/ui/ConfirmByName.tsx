@@ -1,8 +1,8 @@
-import { Button, Group, Modal, Stack } from "@mantine/core";
+import { Modal, Stack } from "@mantine/core";
 import { useRef, useState, type FormEvent, type ReactNode } from "react";
 
 import type { Permission } from "../api/problem";
-import { GuardedButton } from "./Guarded";
+import { FormButtons } from "./FormButtons";
 import { isName, NameConfirmation, nameMissing } from "./NameConfirmation";
 import { ProblemAlert } from "./ProblemAlert";
 
@@ -62,21 +62,9 @@ function Question({ onClose, database, children, action, needs, onConfirm, pendi
           data-autofocus
         />
         {error !== null && <ProblemAlert error={error} title={errorTitle} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Go back
-          </Button>
-          {/* Without a button that submits, Enter still does: it says then what is missing. */}
-          <GuardedButton
-            color="red"
-            type={missing === undefined ? "submit" : "button"}
-            needs={needs}
-            refusal={missing}
-            loading={pending}
-          >
-            {action}
-          </GuardedButton>
-        </Group>
+        <FormButtons onClose={onClose} needs={needs} missing={missing} pending={pending} color="red">
+          {action}
+        </FormButtons>
       </Stack>
     </form>
   );

@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import { useMay } from "../../api/queries";
 import { Command } from "../../ui/Command";
 import { Panel } from "../../ui/Panel";
-import classes from "./CronKey.module.css";
+import { Steps } from "../../ui/Steps";
 import { recipe } from "./cron";
 
 /** How an outside scheduler uses the key: with the key where it is shown, ready to be copied. */
@@ -16,7 +16,7 @@ export function Recipe({ keyText, masked }: { keyText: string | undefined; maske
       <Text maw="75ch">
         Each call starts a backup of every database. However often it is made within a minute, each database gets one.
       </Text>
-      <ol className={classes.steps}>
+      <Steps>
         <Step n={1} title="Make a file that only you can read">
           <Command text={r.makeFile} what="command 1" />
         </Step>
@@ -43,7 +43,7 @@ export function Recipe({ keyText, masked }: { keyText: string | undefined; maske
         >
           <Command text={r.crontab} what="the crontab line" />
         </Step>
-      </ol>
+      </Steps>
       <Text size="sm" c="dimmed" maw="75ch">
         The key is in the file rather than in the command, since everybody on a machine can see the commands that run. Other
         schedulers send the same: a POST with the header <code>X-Cron-Key</code>.

@@ -5,6 +5,7 @@ import { Command } from "../../ui/Command";
 import { CopyButton } from "../../ui/Copy";
 import { Fact, Facts } from "../../ui/Facts";
 import { Panel } from "../../ui/Panel";
+import { Steps } from "../../ui/Steps";
 import classes from "./ByHand.module.css";
 import { stepsByHand } from "./commands";
 
@@ -38,7 +39,7 @@ export function ByHand({ backup: b }: { backup: BackupDetail }) {
             The file is plain SQL, compressed by gzip. Whoever may read the bucket can restore it without this page, with the AWS
             command line and the programs of PostgreSQL.
           </Text>
-          <ol className={classes.steps}>
+          <Steps>
             {steps.map((step, i) => (
               <li key={step.title}>
                 <Text size="sm" fw={600} mb={4}>
@@ -47,7 +48,7 @@ export function ByHand({ backup: b }: { backup: BackupDetail }) {
                 <Command text={step.command} what={`command ${i + 1}: ${step.title}`} />
               </li>
             ))}
-          </ol>
+          </Steps>
           <Text size="sm" c="dimmed" maw="75ch">
             Where the last one stops with an error, nothing but the new database is touched: drop it, mend what the error says,
             such as a role or an extension that the server lacks, and create it again.

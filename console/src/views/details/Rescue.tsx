@@ -2,6 +2,7 @@ import { Button, Group, Modal, Stack, Switch, Text } from "@mantine/core";
 import { useRef, useState, type FormEvent } from "react";
 
 import { useMay, type BackupDetail } from "../../api/queries";
+import { FormButtons } from "../../ui/FormButtons";
 import { GuardedButton } from "../../ui/Guarded";
 import { formatBytes, plural } from "../../ui/format";
 import { isName, NameConfirmation, nameMissing } from "../../ui/NameConfirmation";
@@ -124,20 +125,14 @@ function Question({ backup: b, tables, onClose }: Omit<DialogProps, "opened">) {
           />
         )}
         {queue.error !== null && <ProblemAlert error={queue.error} title="The rescue was not queued" />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Go back
-          </Button>
-          {/* Without a button that submits, Enter still does: it says then what is missing. */}
-          <GuardedButton
-            type={missing === undefined ? "submit" : "button"}
-            needs={dryRun ? "restores:rehearse" : "restores:run"}
-            refusal={missing}
-            loading={queue.sending}
-          >
-            {dryRun ? "Start the dry run" : `Rescue into ${b.database}`}
-          </GuardedButton>
-        </Group>
+        <FormButtons
+          onClose={onClose}
+          needs={dryRun ? "restores:rehearse" : "restores:run"}
+          missing={missing}
+          pending={queue.sending}
+        >
+          {dryRun ? "Start the dry run" : `Rescue into ${b.database}`}
+        </FormButtons>
       </Stack>
     </form>
   );

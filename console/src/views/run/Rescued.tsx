@@ -1,14 +1,12 @@
-import { List, Text, Title } from "@mantine/core";
+import { Text, Title } from "@mantine/core";
 
-import { useDownloadReport, type RestoreDetail } from "../../api/queries";
-import { announce } from "../../ui/announce";
-import { BusyButton } from "../../ui/BusyButton";
+import type { RestoreDetail } from "../../api/queries";
 import { Command } from "../../ui/Command";
 import { formatBytes, formatCount, plural } from "../../ui/format";
-import { IconDownload } from "../../ui/icons";
-import { Notice } from "../../ui/Notice";
 import { Panel } from "../../ui/Panel";
-import { ProblemAlert } from "../../ui/ProblemAlert";
+import { Steps } from "../../ui/Steps";
+import { useReportDownload } from "./report/useReportDownload";
+import { Warnings } from "./report/Warnings";
 import classes from "./Rescued.module.css";
 
 export type Rescue = NonNullable<RestoreDetail["rescue"]>;
@@ -17,17 +15,7 @@ export type Rescue = NonNullable<RestoreDetail["rescue"]>;
 export function Rescued({ restore: r, rescue }: { restore: RestoreDetail; rescue: Rescue }) {
   return (
     <>
-      {(r.report?.warnings ?? []).length > 0 && (
-        <Notice tone="warn" title="What you should know">
-          <List size="sm" spacing="xs" maw="75ch">
-            {r.report!.warnings!.map((w) => (
-              <List.Item key={w} className="breakable">
-                {w}
-              </List.Item>
-            ))}
-          </List>
-        </Notice>
-      )}
+      {r.report !== undefined && <Warnings report={r.report} />}
       <Tables restore={r} rescue={rescue} />
       {r.state === "restored" && <NextSteps database={r.database} rescue={rescue} />}
     </>
@@ -35,26 +23,10 @@ export function Rescued({ restore: r, rescue }: { restore: RestoreDetail; rescue
 }
 
 function Tables({ restore: r, rescue }: { restore: RestoreDetail; rescue: Rescue }) {
-  const download = useDownloadReport(r.database, r.id);
-  const start = () => download.mutate(undefined, { onSuccess: () => announce("The report was downloaded.") });
+  const download = useReportDownload(r);
   return (
-    <Panel
-      title="Rescued tables"
-      aside={
-        r.report !== undefined && (
-          <BusyButton
-            variant="default"
-            size="xs"
-            leftSection={<IconDownload size={16} aria-hidden />}
-            loading={download.isPending}
-            onClick={start}
-          >
-            Download the report
-          </BusyButton>
-        )
-      }
-    >
-      {download.isError && <ProblemAlert error={download.error} title="The report could not be downloaded" onRetry={start} />}
+    <Panel title="Rescued tables" aside={r.report !== undefined && download.button}>
+      {download.problem}
       <Text size="sm">
         Schema <code className="breakable">{rescue.schema}</code>
         {r.state === "restored"
@@ -102,7 +74,7 @@ function NextSteps({ database, rescue }: { database: string; rescue: Rescue }) {
         runs what is wanted of this in {database}. Look first at what would come back, with a SELECT in the place of the INSERT:
         only you know what was deleted for good.
       </Text>
-      <ol className={classes.steps}>
+      <Steps>
         {told.map((t) => (
           <li key={t.name}>
             <Title order={3} size="h6" mb={4} className="breakable">
@@ -119,7 +91,7 @@ function NextSteps({ database, rescue }: { database: string; rescue: Rescue }) {
             <Command text={rescue.drop} what="the SQL that removes the schema" />
           </li>
         )}
-      </ol>
+      </Steps>
       {told.length < rescue.tables.length && (
         <Text size="sm" c="dimmed">
           There is no room here for the SQL of {plural(rescue.tables.length - told.length, "table")}.

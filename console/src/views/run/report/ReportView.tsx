@@ -1,20 +1,16 @@
-import { List, Text } from "@mantine/core";
+import { Text } from "@mantine/core";
 
 import type { Report, RestoreDetail } from "../../../api/queries";
-import { useDownloadReport } from "../../../api/queries";
-import { announce } from "../../../ui/announce";
-import { BusyButton } from "../../../ui/BusyButton";
 import { plural } from "../../../ui/format";
-import { IconDownload } from "../../../ui/icons";
-import { Notice } from "../../../ui/Notice";
 import { Panel } from "../../../ui/Panel";
-import { ProblemAlert } from "../../../ui/ProblemAlert";
 import { Time } from "../../../ui/Time";
 import { ObjectChanges } from "./ObjectChanges";
 import classes from "./ReportView.module.css";
 import { ByHand, SkippedStatements } from "./Statements";
 import { TableChanges } from "./TableChanges";
+import { useReportDownload } from "./useReportDownload";
 import { newerVerdict, objectsVerdict, tablesVerdict, type Tense } from "./verdict";
+import { Warnings } from "./Warnings";
 
 const none = { tables: 0, objects: 0, skipped: 0, byHand: 0, warnings: 0 };
 
@@ -25,7 +21,7 @@ export function ReportView({ restore: r, report }: { restore: RestoreDetail; rep
   return (
     <>
       <Verdict restore={r} report={report} tense={tense} />
-      <Warnings report={report} leftOut={leftOut.warnings} />
+      <Warnings report={report} />
       <TableChanges tables={report.tables} leftOut={leftOut.tables} tense={tense} />
       <ObjectChanges objects={report.objects ?? []} leftOut={leftOut.objects} />
       <ByHand statements={report.byHand ?? []} leftOut={leftOut.byHand} />
@@ -35,29 +31,17 @@ export function ReportView({ restore: r, report }: { restore: RestoreDetail; rep
 }
 
 function Verdict({ restore: r, report, tense }: { restore: RestoreDetail; report: Report; tense: Tense }) {
-  const download = useDownloadReport(r.database, r.id);
+  const download = useReportDownload(r);
   const newer = newerVerdict(report, tense);
   const compared = report.stages.find((s) => s.stage === "compare");
-  const start = () => download.mutate(undefined, { onSuccess: () => announce("The report was downloaded.") });
   return (
     <Panel
       title={
         r.state === "undone" ? "What had changed, before it was undone" : tense === "would" ? "What would change" : "What changed"
       }
-      aside={
-        <BusyButton
-          variant="default"
-          size="xs"
-          leftSection={<IconDownload size={16} aria-hidden />}
-          loading={download.isPending}
-          onClick={start}
-          className={classes.download}
-        >
-          Download the report
-        </BusyButton>
-      }
+      aside={download.button}
     >
-      {download.isError && <ProblemAlert error={download.error} title="The report could not be downloaded" onRetry={start} />}
+      {download.problem}
       <div className={classes.verdict}>
         <p>{tablesVerdict(report, tense)}</p>
         {newer !== undefined && <p className={classes.newer}>{newer}</p>}
@@ -80,30 +64,5 @@ function Verdict({ restore: r, report, tense }: { restore: RestoreDetail; report
         , not compared one by one. The newest row of a table is told by a column that holds its time, where there is one.
       </Text>
     </Panel>
-  );
-}
-
-function Warnings({ report, leftOut }: { report: Report; leftOut: number }) {
-  const warnings = report.warnings ?? [];
-  if (warnings.length === 0 && report.unproven !== true) return null;
-  return (
-    <Notice tone="warn" title="What you should know">
-      <List size="sm" spacing="xs" maw="75ch">
-        {report.unproven === true && (
-          <List.Item>
-            Nothing proves that the file is complete: it has no end mark of a tool that is known here. Look whether the rows below
-            are what you expect.
-          </List.Item>
-        )}
-        {warnings.map((w) => (
-          <List.Item key={w} className="breakable">
-            {w}
-          </List.Item>
-        ))}
-        {leftOut > 0 && (
-          <List.Item>And {plural(leftOut, "more warning", "more warnings")}: they are in the downloaded report.</List.Item>
-        )}
-      </List>
-    </Notice>
   );
 }
